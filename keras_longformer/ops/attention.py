@@ -1,0 +1,237 @@
+"""The one door to window attention: checks its arguments and chooses."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from keras_longformer.ops import chunked
+from keras_longformer.ops import reference
+
+IMPLEMENTATIONS = {"chunked": chunked, "reference": reference}
+
+
+def window_attention(
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    *,
+    window_size: int,
+    dilation: int | Sequence[int] = 1,
+    causal: bool = False,
+    key_mask: tf.Tensor | None = None,
+    global_key: tf.Tensor | None = None,
+    global_value: tf.Tensor | None = None,
+    global_key_mask: tf.Tensor | None = None,
+    dropout_rate: float = 0.0,
+    dropout_seed: tf.Tensor | None = None,
+    return_scores: bool = False,
+    implementation: str | None = None,
+) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+    """Lets each token see its neighbours and the global tokens.
+
+    For `window_size=2` and token 0 global, row = query, 1 = seen:
+
+        1 1 0 0 0
+        1 1 1 0 0
+        1 1 1 1 0
+        1 0 1 1 1
+        1 0 0 1 1
+
+    (Row 0 is what token 0 sees through its window; a global token's own row,
+    which sees everything, is computed by `LongformerAttention`.) All keys that
+    a query sees are in one softmax. Time and memory grow as
+    `n * (window_size + g)`, save for `implementation="reference"`.
+
+    Args:
+        query: float `(b, n, h, d)`, unscaled; the op divides by `sqrt(d)`.
+            float32, bfloat16, float16 or float64.
+        key: float `(b, n, h, d)`, in `query`'s dtype.
+        value: float `(b, n, h, d)`, in `query`'s dtype.
+        window_size: even int, both sides together (the paper's *w*): a token
+            sees `window_size // 2` keys on each side and itself.
+        dilation: int, or one int for each head: the step between the keys of
+            a window, as the paper's dilated window. 1 has no gaps.
+        causal: bool, whether a token's window ends with the token itself.
+            Global keys are seen all the same.
+        key_mask: bool `(b, n)`, `True` where a key may be seen through a
+            window. Leave out padding, and tokens that are among the global
+            keys: they would count twice.
+        global_key: float `(b, g, h, d)`, keys that every query sees.
+        global_value: float `(b, g, h, d)`, their values.
+        global_key_mask: bool `(b, g)`, `True` where a global key is there and
+            not just padding.
+        dropout_rate: float in [0, 1), the share of probabilities dropped.
+        dropout_seed: int32 `(2,)`, wanted where `dropout_rate` is not 0. The
+            same seed drops the same probabilities.
+        return_scores: bool, whether to return the probabilities too.
+        implementation: `"chunked"`, `"reference"` or `None`, which takes the
+            best there is for the arguments.
+
+    Returns:
+        float `(b, n, h, d)` in `query`'s dtype; the softmax is in float32.
+        A query that sees nothing gets zeros, never NaN. With `return_scores`,
+        also float `(b, h, n, g + window_size + 1)`: the probabilities (before
+        dropout) of the global keys, then of the keys
+        `i + dilation * (j - window_size // 2)` of token `i` for
+        `j = 0 ... window_size`, as Hugging Face returns them.
+
+    Raises:
+        ValueError: a window, dilation, shape or rate that cannot be.
+        TypeError: a mask that is not bool, or unequal dtypes.
+        NotImplementedError: the named implementation cannot do this.
+
+    Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 3.1.
+    """
+    query, key, value = (tf.convert_to_tensor(x) for x in (query, key, value))
+    check_window_size(window_size)
+    check_dilation(dilation, query.shape[2] if query.shape.rank == 4 else None)
+    _check_tensors(query=query, key=key, value=value)
+    given = [x is not None for x in (global_key, global_value, global_key_mask)]
+    if any(given) != all(given):
+        raise ValueError(
+            "`global_key`, `global_value` and `global_key_mask` belong "
+            "together. Give all three or none."
+        )
+    if all(given):
+        global_key = tf.convert_to_tensor(global_key)
+        global_value = tf.convert_to_tensor(global_value)
+        _check_tensors(
+            query=query, global_key=global_key, global_value=global_value
+        )
+        global_key_mask = _mask(
+            "global_key_mask", global_key_mask, global_key, "global_key"
+        )
+    if key_mask is not None:
+        key_mask = _mask("key_mask", key_mask, key, "key")
+    _check_dropout(dropout_rate, dropout_seed)
+    return _choose(implementation)(
+        query,
+        key,
+        value,
+        window_size=window_size,
+        dilation=dilation if isinstance(dilation, int) else tuple(dilation),
+        causal=causal,
+        key_mask=key_mask,
+        global_key=global_key,
+        global_value=global_value,
+        global_key_mask=global_key_mask,
+        dropout_rate=dropout_rate,
+        dropout_seed=dropout_seed,
+        return_scores=return_scores,
+    )
+
+
+def _choose(implementation):
+    """The one place that says which implementation runs."""
+    if implementation is None:
+        implementation = "chunked"
+    check_implementation(implementation)
+    return IMPLEMENTATIONS[implementation].window_attention
+
+
+def check_implementation(implementation: str | None) -> None:
+    """Raises `ValueError` for a name that is no implementation's."""
+    if implementation is not None and implementation not in IMPLEMENTATIONS:
+        raise ValueError(
+            f"`implementation` must be None or one of {list(IMPLEMENTATIONS)}. "
+            f"Received: implementation={implementation!r}"
+        )
+
+
+def check_window_size(window_size: int) -> None:
+    """Raises `ValueError` where `window_size` is not a positive even int."""
+    if not isinstance(window_size, int) or window_size < 1:
+        raise ValueError(
+            "`window_size` must be a positive even integer. "
+            f"Received: window_size={window_size!r}"
+        )
+    if window_size % 2:
+        raise ValueError(
+            "`window_size` must be even, half of it lying on each side of a "
+            f"token. Received: window_size={window_size}. "
+            f"Try {window_size + 1}."
+        )
+
+
+def check_dilation(
+    dilation: int | Sequence[int], num_heads: int | None
+) -> None:
+    """Raises `ValueError` unless a positive int, or one for each head."""
+    steps = [dilation] if isinstance(dilation, int) else list(dilation)
+    if not all(isinstance(step, int) and step >= 1 for step in steps):
+        raise ValueError(
+            "`dilation` must be a positive integer, or one for each head; 1 "
+            f"has no gaps. Received: dilation={dilation!r}"
+        )
+    if not isinstance(dilation, int) and num_heads not in (None, len(steps)):
+        raise ValueError(
+            f"`dilation` must be one integer, or one for each of the "
+            f"{num_heads} heads. Received: dilation={dilation!r}"
+        )
+
+
+def _check_tensors(**tensors):
+    """All rank 4, of one dtype, equal in every axis but the length's.
+
+    Tensors whose names share the same beginning share the length too.
+    """
+    (first_name, first), *others = tensors.items()
+    for name, x in tensors.items():
+        if x.shape.rank != 4:
+            raise ValueError(
+                f"`{name}` must have the shape (batch, length, heads, head "
+                f"size). Received: {name}.shape={x.shape}"
+            )
+    if not first.dtype.is_floating:
+        raise TypeError(
+            f"`{first_name}` must be floating point. Received: "
+            f"{first_name}.dtype={first.dtype.name}"
+        )
+    for name, x in others:
+        if x.dtype != first.dtype:
+            raise TypeError(
+                f"`{name}` must have `{first_name}`'s dtype, "
+                f"{first.dtype.name}. Received: {name}.dtype={x.dtype.name}"
+            )
+        want = first.shape
+        if name.startswith("global"):
+            want = tf.TensorShape([want[0], None, want[2], want[3]])
+        if not x.shape.is_compatible_with(want):
+            raise ValueError(
+                f"`{name}` must have the shape {want} to go with "
+                f"`{first_name}`. Received: {name}.shape={x.shape}"
+            )
+    *_, (a_name, a), (b_name, b) = tensors.items()
+    if not a.shape.is_compatible_with(b.shape):
+        raise ValueError(
+            f"`{a_name}` and `{b_name}` must have the same shape. Received: "
+            f"{a.shape} and {b.shape}"
+        )
+
+
+def _mask(name, mask, tensor, tensor_name):
+    mask = tf.convert_to_tensor(mask)
+    if mask.dtype != tf.bool:
+        raise TypeError(
+            f"`{name}` must be bool, True where a key may be seen. Received: "
+            f"{name}.dtype={mask.dtype.name}. Try `tf.cast({name}, tf.bool)`."
+        )
+    if not mask.shape.is_compatible_with(tensor.shape[:2]):
+        raise ValueError(
+            f"`{name}` must have the shape {tensor.shape[:2]} to go with "
+            f"`{tensor_name}`. Received: {name}.shape={mask.shape}"
+        )
+    return mask
+
+
+def _check_dropout(dropout_rate, dropout_seed):
+    if not 0 <= dropout_rate < 1:
+        raise ValueError(
+            "`dropout_rate` must lie in [0, 1). "
+            f"Received: dropout_rate={dropout_rate}"
+        )
+    if dropout_rate and dropout_seed is None:
+        raise ValueError(
+            "`dropout_rate` needs a `dropout_seed`, int32 of shape (2,), such "
+            "as `keras.random.SeedGenerator().next()` cast to int32."
+        )

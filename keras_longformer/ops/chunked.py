@@ -1,0 +1,314 @@
+"""Window attention as einsums over banded chunks, in stock TensorFlow.
+
+The queries are cut into chunks, and each chunk is multiplied with the keys
+that any of its queries can reach. With chunks of 2 queries and `reach=2`:
+
+    query   keys gathered for the chunk, * = seen
+    0       . .|* * *
+    1       . .|* * * *
+    2           * * * * * .
+    3           . * * * * *
+    4               * * * *|. .
+    5               . * * *|. .
+
+One product a chunk, with the corners masked, instead of one a query. Dilation
+`r` is the same band on each of the `r` sequences that start at token 0, 1, ...,
+`r - 1` and take every `r`-th token.
+"""
+
+import functools
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from keras_longformer.ops import masks
+
+# Of 64, 128, 256 and 512 queries, 128 was fastest forward and backward at
+# n = 4096, window_size = 512, 12 heads of 64 (float32, two AVX-512 cores):
+# fewer queries copy each key more often, more compute more masked scores.
+CHUNK_SIZE = 128
+
+# Added to the score of a key that may not be seen. It leaves nothing of the
+# score in float32, so that the key's weight is exactly 0.
+_HIDDEN = -1e30
+
+
+class _Tensors(NamedTuple):
+    query: tf.Tensor  # (b, n, h, d), as are key and value
+    key: tf.Tensor
+    value: tf.Tensor
+    key_mask: tf.Tensor | None  # (b, n)
+    global_key: tf.Tensor | None  # (b, g, h, d), as is global_value
+    global_value: tf.Tensor | None
+    global_key_mask: tf.Tensor | None  # (b, g)
+
+
+def window_attention(
+    query,
+    key,
+    value,
+    *,
+    window_size,
+    dilation=1,
+    causal=False,
+    key_mask=None,
+    global_key=None,
+    global_value=None,
+    global_key_mask=None,
+    dropout_rate=0.0,
+    dropout_seed=None,
+    return_scores=False,
+):
+    """See `keras_longformer.window_attention`.
+
+    Time is `O(n * (window_size + CHUNK_SIZE + g) * h * d)`. Memory is
+    `O(n * (window_size + CHUNK_SIZE + g) * h)` for the scores, and
+    `1 + window_size / CHUNK_SIZE` times their own size for the gathered keys
+    and values. Up to `window_size + CHUNK_SIZE` tokens are a single chunk,
+    where `n` takes the window's place in both.
+    """
+    tensors = _Tensors(
+        query,
+        key,
+        value,
+        key_mask,
+        global_key,
+        global_value,
+        global_key_mask,
+    )
+    options = dict(
+        reach=window_size // 2,
+        causal=causal,
+        dropout_rate=dropout_rate,
+        dropout_seed=dropout_seed,
+        return_scores=return_scores,
+    )
+    outputs, scores = _by_head(tensors, dilation, options)
+    if return_scores:
+        return outputs, tf.transpose(scores, (0, 2, 1, 3))
+    return outputs
+
+
+def _by_head(tensors, dilation, options):
+    """Runs all heads of one dilation together, then restores their order."""
+    if isinstance(dilation, int):
+        return _by_phase(tensors, dilation, options)
+    groups, order = [], []
+    for step in sorted(set(dilation)):
+        heads = [head for head, own in enumerate(dilation) if own == step]
+        take = functools.partial(_optional, tf.gather, indices=heads, axis=2)
+        group = tensors._replace(
+            query=take(tensors.query),
+            key=take(tensors.key),
+            value=take(tensors.value),
+            global_key=take(tensors.global_key),
+            global_value=take(tensors.global_value),
+        )
+        groups.append(_by_phase(group, step, options))
+        order += heads
+    place = [order.index(head) for head in range(len(order))]
+
+    def join(parts):
+        return tf.gather(tf.concat(parts, axis=2), place, axis=2)
+
+    outputs, scores = zip(*groups)
+    return join(outputs), join(scores) if options["return_scores"] else None
+
+
+def _by_phase(tensors, dilation, options):
+    """Runs each of the `dilation` interleaved sequences as one of the batch."""
+    if dilation == 1:
+        return _attend(tensors, **options)
+    b, n = (_size(tensors.query, axis) for axis in (0, 1))
+    padding = -n % dilation
+    steps = (n + padding) // dilation
+    key_mask = tensors.key_mask
+    if key_mask is None:
+        key_mask = tf.ones((b, n), tf.bool)
+
+    def split(x):  # (b, n, ...) -> (b * dilation, steps, ...)
+        rest = x.shape[2:].as_list()
+        x = tf.pad(x, [[0, 0], [0, padding]] + [[0, 0]] * len(rest))
+        x = tf.reshape(x, [b, steps, dilation, *rest])
+        x = tf.experimental.numpy.swapaxes(x, 1, 2)
+        return tf.reshape(x, [b * dilation, steps, *rest])
+
+    def join(x):  # (b * dilation, steps, ...) -> (b, n, ...)
+        rest = [_size(x, axis) for axis in range(2, x.shape.rank)]
+        x = tf.reshape(x, [b, dilation, steps, *rest])
+        x = tf.experimental.numpy.swapaxes(x, 1, 2)
+        return tf.reshape(x, [b, steps * dilation, *rest])[:, :n]
+
+    repeat = functools.partial(_optional, tf.repeat, repeats=dilation, axis=0)
+    phases = _Tensors(
+        query=split(tensors.query),
+        key=split(tensors.key),
+        value=split(tensors.value),
+        key_mask=split(key_mask),
+        global_key=repeat(tensors.global_key),
+        global_value=repeat(tensors.global_value),
+        global_key_mask=repeat(tensors.global_key_mask),
+    )
+    if options["dropout_seed"] is not None:  # its own for each dilation
+        seed = options["dropout_seed"] + [0, dilation]
+        options = {**options, "dropout_seed": seed}
+    outputs, scores = _attend(phases, **options)
+    return join(outputs), _optional(join, scores)
+
+
+def _attend(tensors, *, reach, causal, **options):
+    """Takes a short sequence as one chunk, and cuts a longer one."""
+    n = _size(tensors.query, 1)
+    left, right = reach, 0 if causal else reach
+
+    def one():
+        return _attend_chunks(tensors, 1, n, 0, 0, reach, causal, **options)
+
+    def several():
+        chunks = -(-n // CHUNK_SIZE)
+        return _attend_chunks(
+            tensors, chunks, CHUNK_SIZE, left, right, reach, causal, **options
+        )
+
+    short = n <= CHUNK_SIZE + left + right
+    if tf.is_tensor(short):
+        return tf.cond(short, one, several)
+    return one() if short else several()
+
+
+def _attend_chunks(
+    tensors,
+    chunks,
+    size,
+    left,
+    right,
+    reach,
+    causal,
+    dropout_rate,
+    dropout_seed,
+    return_scores,
+):
+    """Multiplies each chunk of `size` queries with the keys around it.
+
+    Args:
+        tensors: the `_Tensors`.
+        chunks: int or int32 scalar, so that `chunks * size >= n`.
+        size: int or int32 scalar, queries in a chunk.
+        left: int, keys taken before the chunk's first query.
+        right: int, keys taken after its last.
+        reach, causal: the window, inside those keys.
+        dropout_rate, dropout_seed, return_scores: as in `window_attention`.
+
+    Returns:
+        float `(b, n, h, d)`, and `(b, n, h, g + 2 * reach + 1)` or `None`.
+    """
+    query = tensors.query * tf.cast(
+        tensors.query.shape[-1] ** -0.5, tensors.query.dtype
+    )
+    b, n, h, d = (_size(query, axis) for axis in range(4))
+    g = 0 if tensors.global_key is None else _size(tensors.global_key, 1)
+    query = tf.pad(query, [[0, 0], [0, chunks * size - n], [0, 0], [0, 0]])
+    query = tf.reshape(_heads_first(query), [b, h, chunks, size, d])
+
+    key_index = tf.range(chunks)[:, None] * size + tf.range(-left, size + right)
+    visible = _visible(tensors, key_index, size, left, reach, causal)
+    bias = tf.where(visible, 0.0, _HIDDEN)[:, None]  # (b or 1, 1, c, q, g + k)
+
+    def windows(x, global_x):  # (b, h, c, g + k, d)
+        x = x if global_x is None else tf.concat([global_x, x], axis=1)
+        return _take_keys(_heads_first(x), key_index, g, n, axis=2)
+
+    keys = windows(tensors.key, tensors.global_key)
+    scores = tf.einsum("bhcqd,bhckd->bhcqk", query, keys)
+    softmax_dtype = tf.float64 if query.dtype == tf.float64 else tf.float32
+    scores = tf.cast(scores, softmax_dtype) + tf.cast(bias, softmax_dtype)
+    probabilities = tf.cast(tf.nn.softmax(scores), query.dtype)
+    dropped = probabilities
+    if dropout_rate:
+        dropped = tf.nn.experimental.stateless_dropout(
+            dropped, dropout_rate, seed=dropout_seed, rng_alg="philox"
+        )
+    values = windows(tensors.value, tensors.global_value)
+    outputs = tf.einsum("bhcqk,bhckd->bhcqd", dropped, values)
+
+    def join(x):  # (b, h, c, q, ...) -> (b, n, h, ...), hidden rows 0
+        x = tf.reshape(x, [b, h, chunks * size, _size(x, -1)])[:, :, :n]
+        x = _heads_first(x)
+        if tensors.key_mask is None:  # each query sees at least itself
+            return x
+        sees = tf.reduce_any(visible, axis=-1)  # (b, c, q)
+        sees = tf.reshape(sees, [b, chunks * size, 1, 1])[:, :n]
+        return tf.where(sees, x, 0)
+
+    if not return_scores:
+        return join(outputs), None
+    band = _band(probabilities[..., g:], left, right, reach)
+    band = tf.concat([probabilities[..., :g], band], axis=-1)
+    return join(outputs), join(band)
+
+
+def _visible(tensors, key_index, size, left, reach, causal):
+    """Says which gathered keys each query sees, `(b or 1, c, q, g + k)`."""
+    n = _size(tensors.query, 1)
+    inside = (key_index >= 0) & (key_index < n)  # (c, k)
+    if tensors.key_mask is None:
+        seen = inside[None]
+    else:
+        seen = inside & _take_keys(tensors.key_mask, key_index, 0, n, axis=1)
+    band = masks.band_mask(
+        tf.range(size)[:, None],
+        tf.range(_size(key_index, 1)) - left,
+        reach,
+        causal=causal,
+    )  # (q, k)
+    visible = seen[:, :, None, :] & band
+    if tensors.global_key is None:
+        return visible
+    b, g = (_size(tensors.global_key, axis) for axis in (0, 1))
+    _, c, q, k = (_size(visible, axis) for axis in range(4))
+    shown = tf.broadcast_to(
+        tensors.global_key_mask[:, None, None, :], [b, c, q, g]
+    )
+    visible = tf.broadcast_to(visible, [b, c, q, k])
+    return tf.concat([shown, visible], axis=-1)
+
+
+def _take_keys(x, key_index, g, n, axis):
+    """Gathers the `g` first of `axis` and the keys, for each chunk.
+
+    An index before the first or after the last key takes that key; it is
+    hidden by `_visible`.
+    """
+    if key_index.shape[0] == 1:  # one chunk takes them all: a view
+        return tf.expand_dims(x, axis)
+    key_index = g + tf.clip_by_value(key_index, 0, n - 1)
+    first = tf.tile(tf.range(g)[None], [_size(key_index, 0), 1])
+    return tf.gather(x, tf.concat([first, key_index], axis=1), axis=axis)
+
+
+def _band(probabilities, left, right, reach):
+    """Moves query `i`'s keys `i - reach ... i + reach` into its columns.
+
+    Read row by row with one column more, each row of a matrix shifts by one:
+    `(q, k)` becomes `(q, k + 1)` with the diagonal as its first column.
+    """
+    before, after = reach - left, reach - right
+    x = tf.pad(probabilities, [[0, 0]] * 4 + [[before, after]])
+    b, h, c, q, k = (_size(x, axis) for axis in range(5))
+    x = tf.pad(tf.reshape(x, [b, h, c, q * k]), [[0, 0]] * 3 + [[0, q]])
+    return tf.reshape(x, [b, h, c, q, k + 1])[..., : 2 * reach + 1]
+
+
+def _heads_first(x):
+    """Swaps length and heads: `(b, n, h, d)` and `(b, h, n, d)`."""
+    return tf.transpose(x, (0, 2, 1, 3))
+
+
+def _size(x, axis):
+    """The size of an axis: an int where it is known, else a scalar."""
+    known = x.shape[axis]
+    return tf.shape(x)[axis] if known is None else known
+
+
+def _optional(function, x, **arguments):
+    return None if x is None else function(x, **arguments)

@@ -1,0 +1,95 @@
+"""Window attention by its definition: the other implementations match this.
+
+Dense: every score is computed and most are masked. Time and memory grow as
+`n ** 2`, so it is for tests and short inputs.
+"""
+
+import tensorflow as tf
+
+from keras_longformer.ops import masks
+
+
+def window_attention(
+    query,
+    key,
+    value,
+    *,
+    window_size,
+    dilation=1,
+    causal=False,
+    key_mask=None,
+    global_key=None,
+    global_value=None,
+    global_key_mask=None,
+    dropout_rate=0.0,
+    dropout_seed=None,
+    return_scores=False,
+):
+    """See `keras_longformer.window_attention`; memory is `b * h * n ** 2`.
+
+    float64 inputs are computed in float64, all others in float32.
+    """
+    dtype = query.dtype
+    compute_dtype = tf.float64 if dtype == tf.float64 else tf.float32
+    query, key, value = (tf.cast(x, compute_dtype) for x in (query, key, value))
+    reach = window_size // 2
+    n = tf.shape(query)[1]
+    scale = tf.cast(query.shape[-1], compute_dtype) ** -0.5
+
+    position = tf.range(n)
+    visible = masks.band_mask(
+        position[:, None],
+        position,
+        reach,
+        tf.reshape(tf.constant(dilation), (-1, 1, 1)),
+        causal,
+    )[None]  # (1, h or 1, q, k)
+    if key_mask is not None:
+        visible &= key_mask[:, None, None, :]
+    scores = scale * tf.einsum("bqhd,bkhd->bhqk", query, key)
+    visible = tf.broadcast_to(visible, tf.shape(scores))
+
+    if global_key is not None:
+        global_scores = scale * tf.einsum(
+            "bqhd,bghd->bhqg", query, tf.cast(global_key, compute_dtype)
+        )
+        global_visible = tf.broadcast_to(
+            global_key_mask[:, None, None, :], tf.shape(global_scores)
+        )
+        scores = tf.concat([global_scores, scores], axis=-1)
+        visible = tf.concat([global_visible, visible], axis=-1)
+        value = tf.concat([tf.cast(global_value, compute_dtype), value], axis=1)
+
+    probabilities = masks.masked_softmax(scores, visible)
+    if dropout_rate:
+        dropped = tf.nn.experimental.stateless_dropout(
+            probabilities, dropout_rate, seed=dropout_seed, rng_alg="philox"
+        )
+    else:
+        dropped = probabilities
+    outputs = tf.cast(tf.einsum("bhqk,bkhd->bqhd", dropped, value), dtype)
+    if not return_scores:
+        return outputs
+    g = 0 if global_key is None else tf.shape(global_key)[1]
+    band = _band(probabilities[..., g:], reach, dilation)
+    scores = tf.concat([probabilities[..., :g], band], axis=-1)
+    return outputs, tf.cast(scores, dtype)
+
+
+def _band(probabilities, reach, dilation):
+    """Reads keys `i + dilation * (j - reach)` from `(b, h, q, k)`."""
+    n = tf.shape(probabilities)[-1]
+    per_head = tf.broadcast_to(
+        tf.constant(dilation), [probabilities.shape[1]]
+    )  # (h,)
+    step = tf.range(2 * reach + 1) - reach
+    key = (
+        tf.range(n)[:, None] + per_head[:, None, None] * step
+    )  # (h, q, 2 * reach + 1)
+    inside = (key >= 0) & (key < n)
+    key = tf.broadcast_to(
+        tf.clip_by_value(key, 0, tf.maximum(n - 1, 0)),
+        tf.concat([tf.shape(probabilities)[:1], tf.shape(key)], axis=0),
+    )
+    band = tf.gather(probabilities, key, batch_dims=3)
+    return tf.where(inside, band, 0)
