@@ -1,0 +1,33 @@
+"""Checkpoints of others: reading, naming, lengthening, assigning, writing.
+
+    readers   a file -> {foreign name: array}
+    names     foreign names and layouts <-> ours
+    configs   Hugging Face's config.json <-> our keywords
+    roberta   a short encoder's arrays -> a long one's
+    assign    arrays -> a model's variables, all or none
+    load      all of these for one preset, but the last
+    hugging_face, keras_hub_roberta   the presets of the two libraries
+
+This floor knows arrays and names only; models hand themselves in.
+"""
+
+from keras_longformer.weights.assign import Assigned as Assigned
+from keras_longformer.weights.assign import assign as assign
+from keras_longformer.weights.assign import without as without
+from keras_longformer.weights.hugging_face import (
+    read_hugging_face as read_hugging_face,
+)
+from keras_longformer.weights.hugging_face import (
+    save_hugging_face as save_hugging_face,
+)
+from keras_longformer.weights.keras_hub_roberta import (
+    read_keras_hub as read_keras_hub,
+)
+from keras_longformer.weights.load import load_preset as load_preset
+from keras_longformer.weights.load import preset_kind as preset_kind
+from keras_longformer.weights.presets import Preset as Preset
+from keras_longformer.weights.roberta import (
+    copy_global_projections as copy_global_projections,
+)
+from keras_longformer.weights.roberta import long_positions as long_positions
+from keras_longformer.weights.roberta import make_long as make_long

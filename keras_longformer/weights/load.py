@@ -1,0 +1,85 @@
+"""Opens the presets of others and makes them long."""
+
+import os
+
+from keras_longformer.weights import configs
+from keras_longformer.weights import hugging_face
+from keras_longformer.weights import keras_hub_roberta
+from keras_longformer.weights import readers
+from keras_longformer.weights.presets import Preset
+
+
+def preset_kind(preset: str) -> str:
+    """Tells whose a preset is.
+
+    Args:
+        preset: str, a folder, an `hf://` handle, or a name or handle that
+            KerasHub knows.
+
+    Returns:
+        `"hugging_face"`, `"keras_hub_roberta"`, or `"keras_hub"` for all
+        others, which KerasHub's own loader opens or refuses: ours are there.
+    """
+    preset = os.fspath(preset)
+    is_folder = os.path.isdir(preset)
+    if is_folder or preset.startswith(readers.HUB_SCHEME):
+        config = readers.Folder(preset).read_json("config.json")
+        if configs.is_hugging_face(config):
+            return "hugging_face"
+        is_roberta = config.get("class_name") in keras_hub_roberta.CLASS_NAMES
+    else:
+        is_roberta = keras_hub_roberta.is_known_name(preset)
+    return "keras_hub_roberta" if is_roberta else "keras_hub"
+
+
+def load_preset(
+    preset: str,
+    *,
+    max_sequence_length: int | None = None,
+    window_size: int | list[int] | None = None,
+    positions: str = "copy",
+    seed: int = 0,
+    load_weights: bool = True,
+) -> Preset | None:
+    """Opens a preset that KerasHub cannot open as a Longformer.
+
+    Args:
+        preset: str, a Hugging Face folder or `hf://` handle, or a RoBERTa
+            preset of KerasHub's, by its folder, name or handle.
+        max_sequence_length: int or `None`, positions wanted; `None` keeps the
+            preset's.
+        window_size: int, one int a layer, or `None`: the preset's, 512 for
+            RoBERTa.
+        positions: `"copy"`, `"sinusoidal"` or `"random"`, how positions are
+            made (`roberta.long_positions`).
+        seed: int, for random positions.
+        load_weights: bool, `False` reads the configuration only.
+
+    Returns:
+        A `Preset`, or `None` where KerasHub's own loader opens `preset`.
+
+    Raises:
+        ValueError: a model of another kind, or a broken file.
+        ImportError: a package that this format needs is missing.
+
+    Example:
+
+    ```python
+    preset = load_preset("path/to/roberta-base", max_sequence_length=4096)
+    backbone = LongformerBackbone(**preset.config)
+    assign(backbone, preset.arrays, source=preset.source,
+           may_be_unused=["lm_head/*"])
+    ```
+    """
+    read = {
+        "hugging_face": hugging_face.read_hugging_face,
+        "keras_hub_roberta": keras_hub_roberta.read_keras_hub,
+    }.get(preset_kind(preset))
+    if read is None:
+        return None
+    return read(preset, load_weights=load_weights).make_long(
+        max_sequence_length=max_sequence_length,
+        window_size=window_size,
+        positions=positions,
+        seed=seed,
+    )

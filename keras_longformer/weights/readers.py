@@ -1,0 +1,350 @@
+"""Reads checkpoint files into arrays under the names that they stand in.
+
+A reader is a read-only mapping from a foreign name to a NumPy array. Arrays
+are read when they are asked for, one at a time, so that a large checkpoint is
+never in memory twice. Nothing here runs code found in a file.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+HUB_SCHEME = "hf://"
+
+# Other files of a folder that a tokenizer may need, and `from_preset` with it.
+TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "sentencepiece.bpe.model",
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint folder, opened.
+
+    Attributes:
+        source: str, the weights' file, for messages.
+        config: dict, what `config.json` says.
+        arrays: mapping of foreign name to array, read when asked for.
+        tokenizer_files: dict of file name to path, only those that exist.
+    """
+
+    source: str
+    config: dict
+    arrays: Mapping[str, np.ndarray]
+    tokenizer_files: dict[str, str]
+
+
+class Folder:
+    """A folder on this machine or, as `hf://owner/name`, on the hub.
+
+    Args:
+        preset: str, a path or a handle.
+    """
+
+    def __init__(self, preset: str):
+        self.preset = os.fspath(preset)
+        self.on_hub = self.preset.startswith(HUB_SCHEME)
+        if not self.on_hub and not os.path.isdir(self.preset):
+            raise ValueError(
+                "`preset` must be a folder or a handle `hf://owner/name`. "
+                f"Received: preset={preset!r}, which is not a folder here."
+            )
+
+    def find(self, name: str) -> str | None:
+        """Returns the path of the file `name`, or `None` without one."""
+        if self.on_hub:
+            return _download(self.preset.removeprefix(HUB_SCHEME), name)
+        path = os.path.join(self.preset, name)
+        return path if os.path.isfile(path) else None
+
+    def read_json(self, name: str) -> dict:
+        """Returns what the JSON file `name` holds, which must be a dict."""
+        path = self.find(name)
+        if path is None:
+            raise ValueError(f"{self.preset!r} has no {name}. {self.listing()}")
+        return read_json(path)
+
+    def listing(self) -> str:
+        """Returns a sentence that names the folder's files."""
+        if self.on_hub:
+            return f"See https://huggingface.co/{self.preset[5:]}/tree/main."
+        files = ", ".join(sorted(os.listdir(self.preset))) or "nothing"
+        return f"The folder holds: {files}."
+
+
+def open_checkpoint(preset: str) -> Checkpoint:
+    """Opens a Hugging Face folder or `hf://` handle.
+
+    Weights are looked for as `model.safetensors`, `tf_model.h5` and
+    `pytorch_model.bin`, in this order, each whole or in shards.
+
+    Args:
+        preset: str, a folder's path or `hf://owner/name`.
+
+    Returns:
+        A `Checkpoint`.
+
+    Raises:
+        ValueError: no `config.json`, no weights, or a broken file.
+        ImportError: a package for this format is missing.
+    """
+    folder = Folder(preset)
+    config = folder.read_json("config.json")
+    source, arrays = _open_weights(folder)
+    tokenizer_files = {name: folder.find(name) for name in TOKENIZER_FILES}
+    tokenizer_files = {k: v for k, v in tokenizer_files.items() if v}
+    return Checkpoint(source, config, arrays, tokenizer_files)
+
+
+def read_json(path: str) -> dict:
+    """Returns the dict that a JSON file holds."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"'{path}' is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"'{path}' must hold a JSON object. "
+            f"Received: {type(content).__name__}."
+        )
+    return content
+
+
+def read_merges(path: str) -> list[str]:
+    """Returns the merges of a `merges.txt`, without its version line."""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    if lines[0].startswith("#version"):
+        lines = lines[1:]
+    return [line for line in lines if line]
+
+
+def byte_pair_files(
+    tokenizer_files: Mapping[str, str],
+) -> tuple[dict | None, list | None]:
+    """Returns a byte-level BPE tokenizer's vocabulary and merges.
+
+    Args:
+        tokenizer_files: mapping of file name to path, of a `Checkpoint`.
+
+    Returns:
+        Dict of token to id and list of merges such as `"a b"`, from
+        `vocab.json` and `merges.txt` or from `tokenizer.json`; `None` twice
+        where the files are those of another kind of tokenizer.
+    """
+    if {"vocab.json", "merges.txt"} <= set(tokenizer_files):
+        return (
+            read_json(tokenizer_files["vocab.json"]),
+            read_merges(tokenizer_files["merges.txt"]),
+        )
+    if "tokenizer.json" not in tokenizer_files:
+        return None, None
+    model = read_json(tokenizer_files["tokenizer.json"]).get("model", {})
+    if "merges" not in model:
+        return None, None
+    # Newer files hold pairs, older ones strings.
+    merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
+    return model["vocab"], merges
+
+
+class LazyArrays(Mapping):
+    """A read-only mapping that reads each array when it is asked for.
+
+    Args:
+        loaders: dict of name to a function without arguments.
+    """
+
+    def __init__(self, loaders: dict[str, Callable[[], np.ndarray]]):
+        self._loaders = loaders
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return as_float32(self._loaders[name]())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaders
+
+
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """Returns floating-point arrays as float32, others as they are."""
+    # NumPy has no kind for bfloat16: ml_dtypes registers it as "V".
+    floating = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return array.astype(np.float32, copy=False) if floating else array
+
+
+def read_safetensors(path: str) -> LazyArrays:
+    """Reads a `.safetensors` file, bfloat16 and float16 as float32."""
+    safetensors = _import("safetensors", "safetensors")
+    import ml_dtypes  # noqa: F401  (teaches NumPy what bfloat16 is)
+
+    try:
+        file = safetensors.safe_open(path, framework="numpy")
+        names = list(file.keys())
+    except (safetensors.SafetensorError, OSError) as error:
+        raise _broken(path, "safetensors", error) from error
+    return LazyArrays({name: _bind(file.get_tensor, name) for name in names})
+
+
+def read_h5(path: str) -> LazyArrays:
+    """Reads every dataset of an HDF5 file, named by its path in it."""
+    h5py = _import("h5py", "h5py")
+    loaders = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            loaders[name] = _bind(_read_dataset, (path, item))
+
+    try:
+        # Soft and external links are not followed by `visititems`.
+        h5py.File(path, "r").visititems(visit)
+    except (OSError, RuntimeError) as error:
+        raise _broken(path, "HDF5", error) from error
+    return LazyArrays(loaders)
+
+
+def read_torch(path: str) -> LazyArrays:
+    """Reads a `pytorch_model.bin` by `torch.load(weights_only=True)`."""
+    torch = _import("torch", "torch")
+    import pickle
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise _broken(path, "PyTorch weights", error) from error
+    if not isinstance(state, dict):
+        raise _broken(path, "PyTorch weights", "it holds no dict of tensors")
+
+    def read(name):
+        tensor = state[name].detach()
+        return (
+            tensor.float() if tensor.is_floating_point() else tensor
+        ).numpy()
+
+    return LazyArrays({name: _bind(read, name) for name in state})
+
+
+# In the order of preference: safe and quick to read first.
+FORMATS = {
+    "model.safetensors": read_safetensors,
+    "tf_model.h5": read_h5,
+    "pytorch_model.bin": read_torch,
+}
+
+
+def _open_weights(folder):
+    """Returns the path and the arrays of the first format that is there."""
+    for name, read in FORMATS.items():
+        path = folder.find(name)
+        if path is not None:
+            return path, read(path)
+        path = folder.find(f"{name}.index.json")
+        if path is not None:
+            return path, _read_shards(folder, path, read)
+    looked_for = ", ".join(FORMATS)
+    raise ValueError(
+        f"{folder.preset!r} has no weights that can be read. Looked for: "
+        f"{looked_for} (or <name>.index.json). {folder.listing()}"
+    )
+
+
+def _read_shards(folder, index_path, read):
+    """Joins the files that an index names, checking that none is missing."""
+    weight_map = read_json(index_path).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise ValueError(f"'{index_path}' has no `weight_map`.")
+    loaders = {}
+    for shard in sorted(set(weight_map.values())):
+        if os.path.basename(shard) != shard:
+            raise ValueError(
+                f"'{index_path}' must name files beside it. "
+                f"Received: {shard!r}."
+            )
+        path = folder.find(shard)
+        if path is None:
+            raise ValueError(
+                f"'{index_path}' names {shard}, which is not there. "
+                f"{folder.listing()}"
+            )
+        arrays = read(path)
+        loaders.update(
+            {name: _bind(arrays.__getitem__, name) for name in arrays}
+        )
+    # An h5 index leaves out the group that the file puts in front.
+    names = [name.removesuffix(":0") for name in loaders]
+    absent = [
+        name
+        for name in weight_map
+        if not any(n.endswith(name.removesuffix(":0")) for n in names)
+    ]
+    if absent:
+        raise ValueError(
+            f"The files of '{index_path}' lack: {', '.join(absent)}."
+        )
+    return LazyArrays(loaders)
+
+
+def _read_dataset(path_and_dataset):
+    path, dataset = path_and_dataset
+    try:
+        return dataset[()]
+    except (OSError, RuntimeError) as error:
+        raise _broken(path, "HDF5", error) from error
+
+
+def _download(handle, name):
+    """Returns the path of one downloaded file, or `None` without one."""
+    hub = _import("huggingface_hub", "hub")
+    try:
+        return hub.hf_hub_download(repo_id=handle, filename=name)
+    except hub.errors.LocalEntryNotFoundError as error:
+        raise ConnectionError(
+            f"{HUB_SCHEME}{handle} is not in the cache and the hub cannot be "
+            f"reached: {error}"
+        ) from error
+    except hub.errors.EntryNotFoundError:
+        return None
+    except (hub.errors.RepositoryNotFoundError, ValueError) as error:
+        raise ValueError(
+            "A handle must be `hf://owner/name` of a repository that you may "
+            f"read. Received: {HUB_SCHEME}{handle}. {error}"
+        ) from error
+
+
+def _bind(function, argument):
+    return lambda: function(argument)
+
+
+def _import(module, extra):
+    """Imports an optional module, or says how to install it."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"This checkpoint needs the package {module}. Try: "
+            f"pip install 'keras_longformer[{extra}]'."
+        ) from error
+
+
+def _broken(path, format_name, error):
+    return ValueError(
+        f"'{path}' cannot be read as {format_name}: {error}. The file may be "
+        "cut short or of another format; fetch it again."
+    )
