@@ -1,0 +1,9 @@
+"""Keras layers: the attention, the transformer block and the embeddings."""
+
+from keras_longformer.layers.attention import (
+    LongformerAttention as LongformerAttention,
+)
+from keras_longformer.layers.block import LongformerBlock as LongformerBlock
+from keras_longformer.layers.embeddings import (
+    LongformerEmbeddings as LongformerEmbeddings,
+)

@@ -1,0 +1,188 @@
+"""A transformer block around `LongformerAttention`."""
+
+import keras
+import tensorflow as tf
+
+from keras_longformer.layers.attention import LongformerAttention
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerBlock(keras.layers.Layer):
+    """Attention and feed-forward, each with a residual and LayerNorm after.
+
+    The post-LayerNorm block of BERT, RoBERTa and Longformer, with exact GELU.
+
+    Args:
+        num_heads: int, number of heads; must divide the inputs' width.
+        intermediate_dim: int, width of the feed-forward layer.
+        window_size: even int, both sides together.
+        dilation: int, or a list with one int for each head.
+        max_global_tokens: int or `None`: see `LongformerAttention`.
+        dropout: float in [0, 1), dropout of both sublayers' outputs.
+        attention_dropout: float in [0, 1), dropout of attention probabilities.
+        layer_norm_epsilon: float, in both LayerNorms.
+        kernel_initializer: initializer of all kernels.
+        rematerialize: bool, whether training forgets the block's activations
+            and computes them again for the gradients. The gradients are the
+            same, dropout included; memory falls and time rises.
+        implementation: see `keras_longformer.window_attention`.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: float `(b, n, m)`.
+        padding_mask: bool `(b, n)`, `True` for a real token.
+        global_mask: bool `(b, n)`, `True` for a global token, or `None`.
+        training: bool, whether to drop.
+
+    Returns:
+        float `(b, n, m)`.
+
+    Raises:
+        ValueError: a width that `num_heads` does not divide.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        intermediate_dim,
+        window_size=512,
+        dilation=1,
+        max_global_tokens=None,
+        dropout=0.0,
+        attention_dropout=0.0,
+        layer_norm_epsilon=1e-5,
+        kernel_initializer="glorot_uniform",
+        rematerialize=False,
+        implementation=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        # Config
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.window_size = window_size
+        self.dilation = dilation
+        self.max_global_tokens = max_global_tokens
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.rematerialize = rematerialize
+        self.implementation = implementation
+        self.supports_jit = max_global_tokens is not None
+        if dropout or attention_dropout:
+            self.seed_generator = keras.random.SeedGenerator()
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        if width % self.num_heads:
+            raise ValueError(
+                "`num_heads` must divide the width of the inputs. Received: "
+                f"num_heads={self.num_heads}, width {width}"
+            )
+        # Layers
+        self.attention = LongformerAttention(
+            num_heads=self.num_heads,
+            key_dim=width // self.num_heads,
+            window_size=self.window_size,
+            dilation=self.dilation,
+            max_global_tokens=self.max_global_tokens,
+            dropout=self.attention_dropout,
+            kernel_initializer=self.kernel_initializer,
+            implementation=self.implementation,
+            dtype=self.dtype_policy,
+            name="attention",
+        )
+        self.attention_layer_norm = self._layer_norm("attention_layer_norm")
+        self.intermediate = keras.layers.Dense(
+            self.intermediate_dim,
+            activation="gelu",
+            kernel_initializer=self.kernel_initializer.clone(),
+            dtype=self.dtype_policy,
+            name="intermediate",
+        )
+        self.output_dense = keras.layers.Dense(
+            width,
+            kernel_initializer=self.kernel_initializer.clone(),
+            dtype=self.dtype_policy,
+            name="output",
+        )
+        self.output_layer_norm = self._layer_norm("output_layer_norm")
+        self.attention.build(input_shape)
+        self.attention_layer_norm.build(input_shape)
+        self.intermediate.build((None, width))
+        self.output_dense.build((None, self.intermediate_dim))
+        self.output_layer_norm.build(input_shape)
+
+    def _layer_norm(self, name):
+        return keras.layers.LayerNormalization(
+            epsilon=self.layer_norm_epsilon,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def call(self, inputs, padding_mask=None, global_mask=None, training=None):
+        # Drawn before rematerialisation, or the second computation would drop
+        # other values than the first.
+        seeds = [None] * 3
+        if training and (self.dropout or self.attention_dropout):
+            seed = tf.cast(self.seed_generator.next(), tf.int32)
+            seeds = [seed + [0, shift] for shift in range(3)]
+
+        def transform(x):
+            return self._transform(
+                x, padding_mask, global_mask, seeds, training
+            )
+
+        if self.rematerialize and training:
+            return keras.remat(transform)(inputs)
+        return transform(inputs)
+
+    def _transform(self, x, padding_mask, global_mask, seeds, training):
+        attended = self.attention(
+            x,
+            padding_mask=padding_mask,
+            global_mask=global_mask,
+            dropout_seed=seeds[0],
+            training=training,
+        )
+        x = self.attention_layer_norm(x + self._drop(attended, seeds[1]))
+        # Rank 2: TensorFlow fuses bias and GELU into such a product.
+        y = tf.reshape(x, (-1, x.shape[-1]))
+        y = self.output_dense(self.intermediate(y))
+        y = tf.reshape(y, tf.shape(x))
+        return self.output_layer_norm(x + self._drop(y, seeds[2]))
+
+    def _drop(self, x, seed):
+        if seed is None or not self.dropout:
+            return x
+        return tf.nn.experimental.stateless_dropout(
+            x, self.dropout, seed=seed, rng_alg="philox"
+        )
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_heads": self.num_heads,
+                "intermediate_dim": self.intermediate_dim,
+                "window_size": self.window_size,
+                "dilation": self.dilation,
+                "max_global_tokens": self.max_global_tokens,
+                "dropout": self.dropout,
+                "attention_dropout": self.attention_dropout,
+                "layer_norm_epsilon": self.layer_norm_epsilon,
+                "kernel_initializer": keras.initializers.serialize(
+                    self.kernel_initializer
+                ),
+                "rematerialize": self.rematerialize,
+                "implementation": self.implementation,
+            }
+        )
+        return config

@@ -1,0 +1,162 @@
+"""Token, position and token type embeddings as RoBERTa has them."""
+
+import keras
+import keras_hub
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerEmbeddings(keras.layers.Layer):
+    """Sum of token, position and type embeddings, then LayerNorm and dropout.
+
+    Positions are counted over the tokens that are not padding, wherever the
+    padding is, and follow the padding's own id (fairseq's scheme):
+
+        token_ids        0   31414  232   2    1    1     pad_token_id=1
+        position         2   3      4     5    1    1
+
+    so the position table has `max_sequence_length + pad_token_id + 1` rows.
+
+    Args:
+        vocabulary_size: int, number of tokens.
+        hidden_dim: int, the model's width.
+        max_sequence_length: int, the most tokens, padding not counted.
+        num_token_types: int, number of token types.
+        pad_token_id: int, the padding's id.
+        layer_norm_epsilon: float.
+        dropout: float in [0, 1).
+        embeddings_initializer: initializer of the three tables.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
+
+    Call arguments:
+        token_ids: int32 `(b, n)`.
+        token_type_ids: int32 `(b, n)`, or `None` for type 0.
+        training: bool, whether to drop.
+
+    Returns:
+        float `(b, n, hidden_dim)`.
+
+    Raises:
+        InvalidArgumentError: a row with more than `max_sequence_length` tokens
+            that are not padding. Under XLA, which cannot raise, all is NaN.
+
+    Reference: Hugging Face's `create_position_ids_from_input_ids`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        hidden_dim,
+        max_sequence_length,
+        num_token_types=1,
+        pad_token_id=1,
+        layer_norm_epsilon=1e-5,
+        dropout=0.0,
+        embeddings_initializer="uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        # Config
+        self.vocabulary_size = vocabulary_size
+        self.hidden_dim = hidden_dim
+        self.max_sequence_length = max_sequence_length
+        self.num_token_types = num_token_types
+        self.pad_token_id = pad_token_id
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.dropout = dropout
+        self.embeddings_initializer = keras.initializers.get(
+            embeddings_initializer
+        )
+        # Layers
+        self.token_embedding = keras_hub.layers.ReversibleEmbedding(
+            vocabulary_size,
+            hidden_dim,
+            embeddings_initializer=self.embeddings_initializer.clone(),
+            dtype=self.dtype_policy,
+            name="token_embedding",
+        )
+        self.position_embedding = self._embedding(
+            "position_embedding", max_sequence_length + pad_token_id + 1
+        )
+        self.token_type_embedding = self._embedding(
+            "token_type_embedding", num_token_types
+        )
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon,
+            dtype=self.dtype_policy,
+            name="layer_norm",
+        )
+        self.dropout_layer = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def _embedding(self, name, size):
+        return keras.layers.Embedding(
+            size,
+            self.hidden_dim,
+            embeddings_initializer=self.embeddings_initializer.clone(),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape):
+        self.token_embedding.build(input_shape)
+        self.position_embedding.build(input_shape)
+        self.token_type_embedding.build(input_shape)
+        self.layer_norm.build((*input_shape, self.hidden_dim))
+
+    def call(self, token_ids, token_type_ids=None, training=None):
+        positions, too_long = self._positions(token_ids)
+        if token_type_ids is None:
+            token_type_ids = tf.zeros((1, 1), tf.int32)
+        types = self.token_type_embedding(token_type_ids)
+        types += tf.cast(tf.where(too_long, float("nan"), 0.0), types.dtype)
+        x = self.token_embedding(token_ids)
+        x += self.position_embedding(positions) + types
+        return self.dropout_layer(self.layer_norm(x), training=training)
+
+    def _positions(self, token_ids):
+        """int32 `(b, n)`, and whether one lies outside the table."""
+        real = tf.cast(tf.not_equal(token_ids, self.pad_token_id), tf.int32)
+        positions = tf.cumsum(real, axis=1) * real
+        n = token_ids.shape[1]
+        if n is not None and n <= self.max_sequence_length:
+            return positions + self.pad_token_id, False
+        longest = tf.reduce_max(positions)
+        check = tf.debugging.assert_less_equal(
+            longest,
+            self.max_sequence_length,
+            message=(
+                f"'{self.name}' has positions for max_sequence_length="
+                f"{self.max_sequence_length} tokens, and a row of `token_ids` "
+                "has more that are not padding. Truncate the texts "
+                "(`sequence_length` of the preprocessor), or load the model "
+                "with a larger `max_sequence_length`. Tokens, and the limit:"
+            ),
+        )
+        with tf.control_dependencies([] if check is None else [check]):
+            positions = tf.identity(positions) + self.pad_token_id
+        return positions, longest > self.max_sequence_length
+
+    def compute_output_spec(self, token_ids, *args, **kwargs):
+        return keras.KerasTensor(
+            (*token_ids.shape, self.hidden_dim), self.compute_dtype
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "vocabulary_size": self.vocabulary_size,
+                "hidden_dim": self.hidden_dim,
+                "max_sequence_length": self.max_sequence_length,
+                "num_token_types": self.num_token_types,
+                "pad_token_id": self.pad_token_id,
+                "layer_norm_epsilon": self.layer_norm_epsilon,
+                "dropout": self.dropout,
+                "embeddings_initializer": keras.initializers.serialize(
+                    self.embeddings_initializer
+                ),
+            }
+        )
+        return config
