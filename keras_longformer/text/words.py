@@ -1,0 +1,157 @@
+"""Cuts texts into the words that byte pairs are merged within.
+
+GPT-2's split pattern, which RoBERTa and Longformer share:
+
+    's|'t|'re|'ve|'m|'ll|'d
+    | ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+
+
+Each alternative can be decided from a character's neighbours alone, so no
+regular expression runs: all characters of all texts lie in one flat vector,
+and a mask says which of them starts a word.
+"""
+
+import importlib.resources
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+LETTER, NUMBER, OTHER, SPACE, EDGE = range(5)
+BLOCK_SIZE = 256  # Code points a block of the two-stage class table.
+BLANK, APOSTROPHE = ord(" "), ord("'")
+
+
+def cpu_constant(values, dtype=None) -> tf.Tensor:
+    """Returns a constant that every graph can capture, kept off any GPU."""
+    with tf.init_scope(), tf.device("CPU"):
+        return tf.constant(values, dtype)
+
+
+def shifted_right(values: tf.Tensor, first) -> tf.Tensor:
+    """Returns each position's left neighbour, `first` at the start."""
+    first = tf.constant([first], values.dtype)
+    return tf.concat([first, values], 0)[:-1]
+
+
+def shifted_left(values: tf.Tensor, last) -> tf.Tensor:
+    """Returns each position's right neighbour, `last` at the end."""
+    last = tf.constant([last], values.dtype)
+    return tf.concat([values, last], 0)[1:]
+
+
+def marks(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns a bool `(size,)`, `True` at `positions`; `size` itself may
+    be among them and is left out."""
+    mask = tf.scatter_nd(
+        positions[:, None],
+        tf.ones_like(positions, tf.int32),
+        tf.cast(size, positions.dtype)[None] + 1,
+    )
+    return mask[:-1] > 0
+
+
+class CharacterClasses:
+    """Knows for every code point whether it is a letter, number or space.
+
+    The classes are data, written by `scripts/make_character_classes.py`,
+    because they must not change with the Python or ICU version at hand. Two
+    gathers find a class: first the block of 256 code points (most blocks are
+    alike and stored once), then the code point within it.
+    """
+
+    def __init__(self):
+        source = importlib.resources.files(__package__)
+        ranges = json.loads(
+            (source / "character_classes.json").read_text(encoding="utf-8")
+        )
+        classes = np.full(sys.maxunicode + 1, OTHER, np.int32)
+        names = {"letter": LETTER, "number": NUMBER, "space": SPACE}
+        for name, value in names.items():
+            for first, last in ranges[name]:
+                classes[first : last + 1] = value
+        blocks, block_of = np.unique(
+            classes.reshape(-1, BLOCK_SIZE), axis=0, return_inverse=True
+        )
+        offsets = block_of.reshape(-1).astype(np.int32) * BLOCK_SIZE
+        self._block_offsets = cpu_constant(offsets)
+        self._classes = cpu_constant(blocks.reshape(-1))
+
+    def __call__(self, code_points: tf.Tensor) -> tf.Tensor:
+        """Returns the int32 class of each int32 code point."""
+        block = tf.gather(self._block_offsets, code_points // BLOCK_SIZE)
+        return tf.gather(self._classes, block + code_points % BLOCK_SIZE)
+
+
+def word_starts(
+    code_points: tf.Tensor, classes: tf.Tensor, piece_starts: tf.Tensor
+) -> tf.Tensor:
+    """Returns which characters start a word.
+
+    - A character that is no space starts a word when its class differs from
+      the one before, unless a blank stands before it: `" ?"` takes that blank
+      into the word.
+    - A space starts a word when it is the first of a run, or the last of a
+      run with something behind it: `"\\s+(?!\\S)"` leaves the last space of a
+      run to what follows.
+
+    Args:
+        code_points: int32 `(characters,)`, all texts one after another.
+        classes: int32 `(characters,)`, the class of each.
+        piece_starts: bool `(characters,)`, `True` where a text, or a piece of
+            one that is split by itself, begins.
+
+    Returns:
+        bool `(characters,)`, `True` where a word starts.
+    """
+    previous = tf.where(piece_starts, EDGE, shifted_right(classes, EDGE))
+    following = tf.where(
+        shifted_left(piece_starts, True), EDGE, shifted_left(classes, EDGE)
+    )
+    after_blank = ~piece_starts & shifted_right(
+        tf.equal(code_points, BLANK), False
+    )
+    starts = tf.where(
+        tf.equal(classes, SPACE),
+        tf.not_equal(previous, SPACE) | (following < SPACE),
+        tf.not_equal(previous, classes) & ~after_blank,
+    )
+    apostrophes = tf.where(
+        tf.equal(code_points, APOSTROPHE)
+        & tf.not_equal(previous, OTHER)
+        & ~after_blank
+    )[:, 0]
+    return _cut_contractions(starts, code_points, piece_starts, apostrophes)
+
+
+def _cut_contractions(
+    starts: tf.Tensor,
+    code_points: tf.Tensor,
+    piece_starts: tf.Tensor,
+    apostrophes: tf.Tensor,
+) -> tf.Tensor:
+    """Makes `'s 't 'm 'd 're 've 'll` words of their own.
+
+    Only an apostrophe that would begin a word counts (`apostrophes`, their
+    positions): in `"''s"` the first takes the second with it. The letter
+    behind it starts no word, what follows the contraction does.
+    """
+    reach = 3  # The longest contraction; nothing is looked at beyond it.
+    edge = tf.ones([reach], tf.bool)
+    piece_starts = tf.concat([piece_starts, edge], 0)
+    code_points = tf.concat([code_points, tf.zeros([reach], tf.int32)], 0)
+
+    def letter(distance, letters):
+        found = tf.gather(code_points, apostrophes + distance)
+        same_piece = ~tf.gather(piece_starts, apostrophes + distance)
+        hits = [tf.equal(found, ord(letter)) for letter in letters]
+        return same_piece & tf.reduce_any(tf.stack(hits), 0)
+
+    one = letter(1, "stmd")
+    two = (letter(1, "rv") & letter(2, "e")) | (letter(1, "l") & letter(2, "l"))
+    short = tf.boolean_mask(apostrophes, one)
+    long = tf.boolean_mask(apostrophes, two)
+    size = tf.size(starts, tf.int64)
+    inside = marks(tf.concat([short, long], 0) + 1, size)
+    behind = marks(tf.concat([short + 2, long + 3], 0), size)
+    return (starts & ~inside) | behind
