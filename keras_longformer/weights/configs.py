@@ -36,6 +36,15 @@ def is_hugging_face(config: Mapping) -> bool:
     return "model_type" in config
 
 
+def position_offset(keywords: Mapping) -> int:
+    """Returns the number of rows before the first position's.
+
+    Positions are counted from the padding's id: fairseq's habit, which Hugging
+    Face keeps. RoBERTa's padding is 1, so its first position is row 2.
+    """
+    return keywords["pad_token_id"] + 1
+
+
 def to_keywords(config: Mapping, source: str = "config.json") -> dict:
     """Returns the keywords of our backbone for a Hugging Face config.
 
@@ -55,12 +64,9 @@ def to_keywords(config: Mapping, source: str = "config.json") -> dict:
         ours: config.get(theirs, default)
         for ours, theirs, default in SAME_MEANING
     }
-    # Positions are counted from the padding's id: fairseq's habit, which
-    # Hugging Face keeps. RoBERTa's padding is 1, so its first position is 2.
-    keywords["position_offset"] = keywords["pad_token_id"] + 1
-    keywords["max_sequence_length"] = (
-        config["max_position_embeddings"] - keywords["position_offset"]
-    )
+    keywords["max_sequence_length"] = config[
+        "max_position_embeddings"
+    ] - position_offset(keywords)
     window_size = config.get("attention_window", DEFAULT_WINDOW_SIZE)
     if isinstance(window_size, (list, tuple)) and len(set(window_size)) == 1:
         window_size = window_size[0]
@@ -104,7 +110,7 @@ def to_config(
         "hidden_act": "gelu",
         "position_embedding_type": "absolute",
         "max_position_embeddings": (
-            keywords["max_sequence_length"] + keywords["position_offset"]
+            keywords["max_sequence_length"] + position_offset(keywords)
         ),
         "initializer_range": 0.02,
         # RoBERTa's ids; their question answering looks for `sep_token_id`.
@@ -150,17 +156,11 @@ def _check_expressible(keywords):
         wrong.append(f"dilation={dilation}")
     if keywords.get("causal", False):
         wrong.append("causal=True")
-    if keywords["position_offset"] != keywords["pad_token_id"] + 1:
-        wrong.append(
-            f"position_offset={keywords['position_offset']} beside "
-            f"pad_token_id={keywords['pad_token_id']} (they count positions "
-            "from `pad_token_id + 1`)"
-        )
     if wrong:
         raise ValueError(
-            "Hugging Face's Longformer has no dilation, is not causal and "
-            f"counts positions in its own way. Received: {', '.join(wrong)}. "
-            "Keep such a model with `save_to_preset`."
+            "Hugging Face's Longformer has no dilation and is not causal. "
+            f"Received: {', '.join(wrong)}. Keep such a model with "
+            "`save_to_preset`."
         )
 
 

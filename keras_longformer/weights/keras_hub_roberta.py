@@ -73,8 +73,9 @@ def read_keras_hub(preset, *, load_weights: bool = True) -> Preset:
         source = preset.name
         model = getattr(preset, "backbone", preset)
         tokenizer = (None, None)
+    config = to_keywords(model)
     arrays = to_ours(model) if load_weights else {}
-    return Preset(source, to_keywords(model), arrays, *tokenizer)
+    return Preset(source, config, arrays, *tokenizer)
 
 
 def to_keywords(backbone) -> dict:
@@ -92,7 +93,6 @@ def to_keywords(backbone) -> dict:
         "num_token_types": 1,
         "layer_norm_epsilon": LAYER_NORM_EPSILON,
         "pad_token_id": PAD_TOKEN_ID,
-        "position_offset": POSITION_OFFSET,
         "window_size": 512,  # the released Longformer's.
         "pooler": False,
     }

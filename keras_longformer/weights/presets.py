@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from keras_longformer.weights import configs
 from keras_longformer.weights import roberta
 
 
@@ -46,7 +47,7 @@ class Preset:
             self.arrays,
             max_sequence_length=max_sequence_length,
             positions=positions,
-            position_offset=self.config["position_offset"],
+            position_offset=configs.position_offset(self.config),
             seed=seed,
         )
         asked = {

@@ -310,16 +310,17 @@ def _read_dataset(path_and_dataset):
 def _download(handle, name):
     """Returns the path of one downloaded file, or `None` without one."""
     hub = _import("huggingface_hub", "hub")
+    errors = _import("huggingface_hub.errors", "hub")
     try:
         return hub.hf_hub_download(repo_id=handle, filename=name)
-    except hub.errors.LocalEntryNotFoundError as error:
+    except errors.LocalEntryNotFoundError as error:
         raise ConnectionError(
             f"{HUB_SCHEME}{handle} is not in the cache and the hub cannot be "
             f"reached: {error}"
         ) from error
-    except hub.errors.EntryNotFoundError:
+    except errors.EntryNotFoundError:
         return None
-    except (hub.errors.RepositoryNotFoundError, ValueError) as error:
+    except (errors.RepositoryNotFoundError, ValueError) as error:
         raise ValueError(
             "A handle must be `hf://owner/name` of a repository that you may "
             f"read. Received: {HUB_SCHEME}{handle}. {error}"

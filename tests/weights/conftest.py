@@ -1,0 +1,120 @@
+"""Small arrays in our names, and a model that is only its variables."""
+
+import contextlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_longformer.weights import names
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+CONFIG = {
+    "vocabulary_size": 19,
+    "num_layers": 2,
+    "num_heads": 3,
+    "hidden_dim": 15,
+    "intermediate_dim": 17,
+    "window_size": [4, 6],
+    "dilation": 1,
+    "max_sequence_length": 11,
+    "num_token_types": 2,
+    "dropout": 0.1,
+    "attention_dropout": None,
+    "layer_norm_epsilon": 1e-5,
+    "pad_token_id": 1,
+    "pooler": True,
+}
+
+HEADS = {
+    None: (),
+    "masked_lm": ("lm_head/",),
+    "classifier": ("classifier/dense", "classifier/out_proj"),
+    "question_answering": ("qa_outputs/",),
+    "token_classifier": ("classifier/kernel", "classifier/bias"),
+}
+
+
+class ModelOfVariables:
+    """What `assign` and the writer need of a model, and nothing else."""
+
+    name = "model_of_variables"
+    num_layers = CONFIG["num_layers"]
+    hidden_dim = CONFIG["hidden_dim"]
+
+    def __init__(self, arrays, **config):
+        self.weights = []
+        self._config = CONFIG | config
+        for path, array in arrays.items():
+            *scopes, leaf = path.split("/")
+            with contextlib.ExitStack() as stack:
+                for scope in scopes:
+                    stack.enter_context(keras.name_scope(scope))
+                variable = keras.Variable(np.zeros_like(array), name=leaf)
+            self.weights.append(variable)
+
+    def get_config(self):
+        return self._config
+
+    def value(self, path):
+        (found,) = [w for w in self.weights if w.path == path]
+        return np.asarray(found.value)
+
+
+def shape_of(name):
+    """Returns the shape that our weight `name` has under `CONFIG`."""
+    m, f, h = 15, 17, 3
+    d = m // h
+    module, leaf = name.rsplit("/", 1)
+    of_module = {
+        "token_embedding": (19, m),
+        "position_embedding": (13, m),
+        "token_type_embedding": (2, m),
+        "intermediate": (m, f),
+        "output": (f, m),
+        "attention_output": (h, d, m),
+        "out_proj": (m, 7),
+        "qa_outputs": (m, 2),
+        "classifier": (m, 7),
+    }
+    last = module.split("/")[-1]
+    if name == "lm_head/bias":
+        return (19,)
+    if last.removeprefix("global_") in ("query", "key", "value"):
+        return (m, h, d) if leaf == "kernel" else (h, d)
+    shape = of_module.get(last, (m, m))
+    if leaf in ("gamma", "beta"):
+        return (m,)
+    return shape[-1:] if leaf == "bias" else shape
+
+
+def our_arrays(head=None, seed=0):
+    """Returns random arrays of an encoder and one kind of head."""
+    rng = np.random.default_rng(seed)
+    in_heads = [n for n in HEADS.values() for n in n]
+    chosen = []
+    for entry in names.entries(CONFIG["num_layers"]):
+        is_head = any(entry.ours.startswith(n) for n in in_heads)
+        if not is_head or any(entry.ours.startswith(n) for n in HEADS[head]):
+            chosen.append(entry.ours)
+    return {
+        name: rng.normal(size=shape_of(name)).astype(np.float32)
+        for name in chosen
+    }
+
+
+@pytest.fixture
+def golden():
+    return GOLDEN
+
+
+@pytest.fixture
+def arrays():
+    return our_arrays
+
+
+@pytest.fixture
+def model_of():
+    return ModelOfVariables

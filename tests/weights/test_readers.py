@@ -1,0 +1,252 @@
+import json
+import sys
+import types
+
+import h5py
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from keras_longformer.weights import readers
+from keras_longformer.weights.readers import open_checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "roberta"}')
+    return tmp_path
+
+
+def write_h5(path, arrays):
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+def test_safetensors_come_as_float32(folder):
+    values = np.array([[1.0, -2.5, 0.125], [3.0, 4.0, 5.0]], np.float32)
+    stored = {
+        "float32": values,
+        "float16": values.astype(np.float16),
+        "bfloat16": values.astype(ml_dtypes.bfloat16),
+        "ids": np.arange(3),
+    }
+    save_file(stored, folder / "model.safetensors")
+    arrays = open_checkpoint(folder).arrays
+    assert set(arrays) == set(stored)
+    for name in ("float32", "float16", "bfloat16"):
+        assert arrays[name].dtype == np.float32
+        np.testing.assert_array_equal(arrays[name], values)
+    assert arrays["ids"].dtype == np.int64
+
+
+def test_h5_names_are_paths(folder):
+    values = np.arange(6, dtype=np.float16).reshape(2, 3)
+    write_h5(folder / "tf_model.h5", {"a/b/kernel:0": values})
+    checkpoint = open_checkpoint(folder)
+    assert list(checkpoint.arrays) == ["a/b/kernel:0"]
+    assert checkpoint.arrays["a/b/kernel:0"].dtype == np.float32
+    np.testing.assert_array_equal(checkpoint.arrays["a/b/kernel:0"], values)
+    assert checkpoint.source.endswith("tf_model.h5")
+
+
+def test_h5_links_out_of_the_file_are_not_followed(folder):
+    write_h5(folder / "other.h5", {"secret": np.ones(2)})
+    write_h5(folder / "tf_model.h5", {"weight": np.ones(2)})
+    with h5py.File(folder / "tf_model.h5", "a") as file:
+        file["link"] = h5py.ExternalLink("other.h5", "secret")
+    assert list(open_checkpoint(folder).arrays) == ["weight"]
+
+
+def test_torch_files_hold_weights_only(folder):
+    torch = pytest.importorskip("torch")
+    state = {"w": torch.arange(3).to(torch.bfloat16), "ids": torch.arange(2)}
+    torch.save(state, folder / "pytorch_model.bin")
+    arrays = open_checkpoint(folder).arrays
+    np.testing.assert_array_equal(arrays["w"], np.float32([0, 1, 2]))
+    assert arrays["ids"].dtype == np.int64
+    torch.save({"w": types.SimpleNamespace()}, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="cannot be read as PyTorch weights"):
+        open_checkpoint(folder)
+
+
+def test_torch_files_need_an_extra(folder, monkeypatch):
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"keras_longformer\[torch\]"):
+        open_checkpoint(folder)
+
+
+def test_safetensors_go_before_h5(folder):
+    save_file({"a": np.zeros(1)}, folder / "model.safetensors")
+    write_h5(folder / "tf_model.h5", {"b": np.zeros(1)})
+    assert list(open_checkpoint(folder).arrays) == ["a"]
+
+
+def write_shards(folder, weight_map):
+    index = {"metadata": {}, "weight_map": weight_map}
+    path = folder / "model.safetensors.index.json"
+    path.write_text(json.dumps(index))
+
+
+def test_shards_are_joined(folder):
+    save_file({"a": np.float32([1])}, folder / "one.safetensors")
+    save_file({"b": np.float32([2])}, folder / "two.safetensors")
+    write_shards(folder, {"a": "one.safetensors", "b": "two.safetensors"})
+    arrays = open_checkpoint(folder).arrays
+    assert {name: array[0] for name, array in arrays.items()} == {
+        "a": 1,
+        "b": 2,
+    }
+
+
+def test_h5_shards_are_joined(folder):
+    write_h5(folder / "one.h5", {"layer/model/a:0": np.ones(1)})
+    write_h5(folder / "two.h5", {"layer/model/b:0": np.ones(2)})
+    index = {"weight_map": {"model/a:0": "one.h5", "model/b:0": "two.h5"}}
+    (folder / "tf_model.h5.index.json").write_text(json.dumps(index))
+    assert len(open_checkpoint(folder).arrays) == 2
+
+
+@pytest.mark.parametrize(
+    "weight_map, match",
+    [
+        ({"a": "one.safetensors", "b": "two.safetensors"}, "two.safetensors"),
+        ({"a": "one.safetensors", "b": "one.safetensors"}, "lack: b"),
+        ({"a": "../one.safetensors"}, "must name files beside it"),
+    ],
+)
+def test_incomplete_shards(folder, weight_map, match):
+    save_file({"a": np.float32([1])}, folder / "one.safetensors")
+    write_shards(folder, weight_map)
+    with pytest.raises(ValueError, match=match):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tf_model.h5"])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_a_file_cut_short_is_named(folder, golden, name, kept):
+    whole = (golden / "longformer-base" / name).read_bytes()
+    (folder / name).write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(ValueError, match=f"{name}' cannot be read as"):
+        dict(open_checkpoint(folder).arrays)
+
+
+def test_a_header_that_lies_is_refused(folder):
+    header = json.dumps(
+        {"a": {"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4]}}
+    ).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(4)
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as safetensors"):
+        open_checkpoint(folder)
+
+
+def test_no_weights_lists_the_folder(folder):
+    (folder / "flax_model.msgpack").write_bytes(b"")
+    match = (
+        r"Looked for: model.safetensors, tf_model.h5, pytorch_model.bin.*"
+        r"holds: config.json, flax_model.msgpack"
+    )
+    with pytest.raises(ValueError, match=match):
+        open_checkpoint(folder)
+
+
+def test_no_folder():
+    with pytest.raises(ValueError, match="must be a folder or a handle"):
+        open_checkpoint("/nowhere/at/all")
+
+
+@pytest.mark.parametrize(
+    "text, match",
+    [("{", "not valid JSON"), ("[]", "must hold a JSON object")],
+)
+def test_broken_config(folder, text, match):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=match):
+        open_checkpoint(folder)
+
+
+def test_no_config(tmp_path):
+    with pytest.raises(ValueError, match="has no config.json"):
+        open_checkpoint(tmp_path)
+
+
+class FakeHub(types.ModuleType):
+    """The part of `huggingface_hub` that is called, on a local folder."""
+
+    class errors:
+        class EntryNotFoundError(Exception):
+            pass
+
+        class LocalEntryNotFoundError(EntryNotFoundError):
+            pass
+
+        class RepositoryNotFoundError(Exception):
+            pass
+
+    def __init__(self, folder):
+        super().__init__("huggingface_hub")
+        self.folder = folder
+
+    def hf_hub_download(self, repo_id, filename):
+        if repo_id == "owner/unreachable":
+            raise self.errors.LocalEntryNotFoundError("no connection")
+        if repo_id != "owner/name":
+            raise self.errors.RepositoryNotFoundError(repo_id)
+        path = self.folder / filename
+        if not path.exists():
+            raise self.errors.EntryNotFoundError(filename)
+        return str(path)
+
+
+def test_handles_are_downloaded(golden, monkeypatch):
+    hub = FakeHub(golden / "longformer-sharded")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", hub.errors)
+    checkpoint = open_checkpoint("hf://owner/name")
+    assert checkpoint.config["model_type"] == "longformer"
+    assert "embeddings.word_embeddings.weight" in checkpoint.arrays
+    with pytest.raises(ValueError, match="hf://owner/other"):
+        open_checkpoint("hf://owner/other")
+    with pytest.raises(ConnectionError, match="hf://owner/unreachable"):
+        open_checkpoint("hf://owner/unreachable")
+
+
+def test_the_hub_has_what_is_caught():
+    errors = pytest.importorskip("huggingface_hub.errors")
+    for name in vars(FakeHub.errors):
+        if not name.startswith("_"):
+            assert issubclass(getattr(errors, name), Exception)
+
+
+def test_handles_need_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"keras_longformer\[hub\]"):
+        open_checkpoint("hf://owner/name")
+
+
+def test_byte_pair_files(tmp_path):
+    vocabulary, merges = {"a": 0, "b": 1, "ab": 2}, ["a b"]
+    vocab, merges_file = tmp_path / "vocab.json", tmp_path / "merges.txt"
+    vocab.write_text(json.dumps(vocabulary))
+    merges_file.write_text("#version: 0.2\na b\n")
+    files = {"vocab.json": str(vocab), "merges.txt": str(merges_file)}
+    assert readers.byte_pair_files(files) == (vocabulary, merges)
+    for written in (["a b"], [["a", "b"]]):
+        model = {"type": "BPE", "vocab": vocabulary, "merges": written}
+        path = tmp_path / "tokenizer.json"
+        path.write_text(json.dumps({"model": model}))
+        files = {"tokenizer.json": str(path)}
+        assert readers.byte_pair_files(files) == (vocabulary, merges)
+    path.write_text(json.dumps({"model": {"type": "Unigram", "vocab": []}}))
+    assert readers.byte_pair_files(files) == (None, None)
+    assert readers.byte_pair_files({}) == (None, None)
+
+
+def test_arrays_are_read_when_asked_for():
+    read = []
+    arrays = readers.LazyArrays({"a": lambda: read.append("a") or np.ones(1)})
+    assert "a" in arrays and len(arrays) == 1 and not read
+    assert arrays["a"].dtype == np.float32 and read == ["a"]
