@@ -1,0 +1,317 @@
+"""The encoder."""
+
+import keras
+import keras_hub
+
+from keras_longformer.layers import LongformerBlock
+from keras_longformer.layers import LongformerEmbeddings
+from keras_longformer.models import presets
+
+
+def initializer(stddev=0.02):
+    """RoBERTa's initial weights; `stddev` is its `initializer_range`."""
+    return keras.initializers.TruncatedNormal(stddev=stddev)
+
+
+def fill_global_mask(inputs):
+    """Lets `global_mask` be left out of a call's dictionary: no global tokens.
+
+    Keras wants every input that a functional model names, though it may be
+    `None`; where it calls the model with symbols, a mask of zeros stands in.
+    """
+    if not isinstance(inputs, dict) or "global_mask" in inputs:
+        return inputs
+    token_ids = inputs.get("token_ids")
+    if isinstance(token_ids, keras.KerasTensor):
+        mask = keras.ops.zeros_like(token_ids, dtype="bool")
+    else:
+        mask = None
+    return {**inputs, "global_mask": mask}
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerBackbone(keras_hub.models.Backbone):
+    """A Longformer encoder: RoBERTa with attention over a window.
+
+    Each token attends to the `window_size` tokens around it and to the global
+    tokens, and global tokens attend to all, so that time and memory grow with
+    the length and not with its square.
+
+    Args:
+        vocabulary_size: int, number of tokens.
+        num_layers: int, number of transformer blocks.
+        num_heads: int, attention heads; must divide `hidden_dim`.
+        hidden_dim: int, the model's width.
+        intermediate_dim: int, width of the feed-forward layers.
+        window_size: even int, or one for each layer: how many tokens a token
+            attends to, both sides together (the paper's *w*).
+        dilation: int, or one for each layer, each an int or one int for each
+            head: the step between the tokens of a window.
+        max_sequence_length: int, the most tokens that have a position.
+        max_global_tokens: int, the most global tokens in a row, or `None` for
+            any number, which XLA cannot compile. See `LongformerAttention`.
+        num_token_types: int, number of token types; more than 1 adds an input
+            `token_type_ids`.
+        dropout: float in [0, 1), dropout of the embeddings and sublayers.
+        attention_dropout: float in [0, 1), dropout of the attention
+            probabilities; `dropout` by default.
+        layer_norm_epsilon: float, in all LayerNorms.
+        pad_token_id: int, the padding's id; positions are counted from it.
+        pooler: bool, whether to give a `pooled_output`.
+        rematerialize: bool, whether training keeps only each block's inputs
+            and computes the rest again for the gradients: less memory, about
+            a third more time, the same gradients.
+        implementation: `None`, `"chunked"`, ...: see
+            `keras_longformer.window_attention`.
+        dtype: dtype or policy of computations and weights. Softmax is float32
+            in every one.
+        **kwargs: `name`, `trainable`.
+
+    Call arguments:
+        inputs: dict of
+            `token_ids`: int32 `(b, n)`;
+            `padding_mask`: bool `(b, n)`, `True` for a real token;
+            `global_mask`: bool `(b, n)`, `True` for a global token; may be
+            left out: none is global.
+            `token_type_ids`: int32 `(b, n)`, if there is more than one type.
+
+    Returns:
+        Dict of `sequence_output`, float `(b, n, hidden_dim)`, and
+        `pooled_output`, float `(b, hidden_dim)`: a dense layer and tanh on the
+        first token. With `pooler=False`, the first alone.
+
+    Raises:
+        ValueError: a window or dilation list of the wrong length.
+        InvalidArgumentError: too many tokens, or too many global ones.
+
+    Example:
+    ```python
+    backbone = keras_longformer.LongformerBackbone.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
+    backbone({
+        "token_ids": [[0, 31414, 232, 2]],
+        "padding_mask": [[True] * 4],
+        "global_mask": [[True] + [False] * 3],
+    })["sequence_output"]  # (1, 4, 768)
+    ```
+
+    Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150); the
+    same numbers as Hugging Face's `LongformerModel`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        num_layers,
+        num_heads,
+        hidden_dim,
+        intermediate_dim,
+        window_size=512,
+        dilation=1,
+        max_sequence_length=4096,
+        max_global_tokens=None,
+        num_token_types=1,
+        dropout=0.1,
+        attention_dropout=None,
+        layer_norm_epsilon=1e-5,
+        pad_token_id=1,
+        pooler=True,
+        rematerialize=False,
+        implementation=None,
+        dtype=None,
+        **kwargs,
+    ):
+        window_sizes = _per_layer("window_size", window_size, num_layers)
+        dilations = _per_layer("dilation", dilation, num_layers)
+
+        # Layers
+        self.embeddings = LongformerEmbeddings(
+            vocabulary_size,
+            hidden_dim,
+            max_sequence_length,
+            num_token_types=num_token_types,
+            pad_token_id=pad_token_id,
+            layer_norm_epsilon=layer_norm_epsilon,
+            dropout=dropout,
+            embeddings_initializer=initializer(),
+            dtype=dtype,
+            name="embeddings",
+        )
+        self.token_embedding = self.embeddings.token_embedding
+        self.transformer_layers = [
+            LongformerBlock(
+                num_heads,
+                intermediate_dim,
+                window_size=window_sizes[i],
+                dilation=dilations[i],
+                max_global_tokens=max_global_tokens,
+                dropout=dropout,
+                attention_dropout=(
+                    dropout if attention_dropout is None else attention_dropout
+                ),
+                layer_norm_epsilon=layer_norm_epsilon,
+                kernel_initializer=initializer(),
+                rematerialize=rematerialize,
+                implementation=implementation,
+                dtype=dtype,
+                name=f"layer_{i}",
+            )
+            for i in range(num_layers)
+        ]
+        if pooler:
+            self.pooled_dense = keras.layers.Dense(
+                hidden_dim,
+                activation="tanh",
+                kernel_initializer=initializer(),
+                dtype=dtype,
+                name="pooler",
+            )
+
+        # Graph
+        inputs = {
+            "token_ids": _input("token_ids", "int32"),
+            "padding_mask": _input("padding_mask", "bool"),
+            "global_mask": _input("global_mask", "bool", optional=True),
+        }
+        if num_token_types > 1:
+            inputs["token_type_ids"] = _input("token_type_ids", "int32")
+        x = self.embeddings(
+            inputs["token_ids"], token_type_ids=inputs.get("token_type_ids")
+        )
+        for layer in self.transformer_layers:
+            x = layer(
+                x,
+                padding_mask=inputs["padding_mask"],
+                global_mask=inputs["global_mask"],
+            )
+        outputs = x
+        if pooler:
+            outputs = {
+                "sequence_output": x,
+                "pooled_output": self.pooled_dense(x[:, 0]),
+            }
+        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
+
+        # Config
+        self.vocabulary_size = vocabulary_size
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.intermediate_dim = intermediate_dim
+        self.window_size = window_size
+        self.dilation = dilation
+        self.max_sequence_length = max_sequence_length
+        self.max_global_tokens = max_global_tokens
+        self.num_token_types = num_token_types
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.pad_token_id = pad_token_id
+        self.pooler = pooler
+        self.rematerialize = rematerialize
+        self.implementation = implementation
+
+    def __call__(self, inputs, *args, **kwargs):
+        return super().__call__(fill_global_mask(inputs), *args, **kwargs)
+
+    def sequence_output(self, inputs):
+        """The hidden states `(b, n, m)` alone, pooler or not."""
+        outputs = self(inputs)
+        return outputs["sequence_output"] if self.pooler else outputs
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset,
+        load_weights=True,
+        *,
+        max_sequence_length=None,
+        window_size=None,
+        positions="copy",
+        **kwargs,
+    ):
+        """Opens a Longformer, or a RoBERTa and makes it long.
+
+        Args:
+            preset: str, one of
+                a Hugging Face folder or `hf://` handle of a `longformer`,
+                `roberta`, `xlm-roberta` or `camembert` encoder
+                (`model.safetensors` or `tf_model.h5`, sharded too);
+                a folder that `save_to_preset` wrote;
+                a RoBERTa preset of KerasHub's, by folder, name or handle.
+            load_weights: bool, `False` starts from random weights.
+            max_sequence_length: int, the tokens that the model shall read, more
+                or fewer than the preset's, which is the default.
+            window_size: even int, or one for each layer; by default the
+                preset's, 512 for a RoBERTa.
+            positions: how positions that a longer model needs are made:
+                `"copy"` of the preset's end to end, as in the paper,
+                `"sinusoidal"` or `"random"`.
+            **kwargs: any other argument of the constructor, in place of the
+                preset's: `max_global_tokens`, `dropout`, `dtype`, ...
+
+        Returns:
+            A `LongformerBackbone`. A RoBERTa's global projections are copies
+            of its local ones.
+
+        Raises:
+            ValueError: a preset of another kind, a broken file, or weights
+                that do not fit: all that do not, in one error.
+        """
+        foreign = presets.open_foreign(
+            preset,
+            load_weights,
+            max_sequence_length=max_sequence_length,
+            window_size=window_size,
+            positions=positions,
+        )
+        if foreign is None:
+            if window_size is not None:
+                kwargs["window_size"] = window_size
+            backbone = super().from_preset(preset, load_weights, **kwargs)
+            return presets.lengthen(backbone, max_sequence_length, positions)
+        backbone = cls(**{**foreign.config, **kwargs})
+        if load_weights:
+            presets.assign(backbone, foreign)
+        return backbone
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "vocabulary_size": self.vocabulary_size,
+                "num_layers": self.num_layers,
+                "num_heads": self.num_heads,
+                "hidden_dim": self.hidden_dim,
+                "intermediate_dim": self.intermediate_dim,
+                "window_size": self.window_size,
+                "dilation": self.dilation,
+                "max_sequence_length": self.max_sequence_length,
+                "max_global_tokens": self.max_global_tokens,
+                "num_token_types": self.num_token_types,
+                "dropout": self.dropout,
+                "attention_dropout": self.attention_dropout,
+                "layer_norm_epsilon": self.layer_norm_epsilon,
+                "pad_token_id": self.pad_token_id,
+                "pooler": self.pooler,
+                "rematerialize": self.rematerialize,
+                "implementation": self.implementation,
+            }
+        )
+        return config
+
+
+def _input(name, dtype, optional=False):
+    return keras.Input((None,), dtype=dtype, name=name, optional=optional)
+
+
+def _per_layer(name, value, num_layers):
+    if isinstance(value, int):
+        return [value] * num_layers
+    value = list(value)
+    if len(value) != num_layers:
+        raise ValueError(
+            f"`{name}` must be one value, or one for each of the {num_layers} "
+            f"layers. Received: {name}={value}"
+        )
+    return value
