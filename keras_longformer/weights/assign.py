@@ -57,7 +57,7 @@ def assign(
         model: a built Keras layer or model.
         arrays: mapping of our name to array.
         source: str, the arrays' file, for messages.
-        may_be_fresh: patterns like `"classifier/*"` of variables that may keep
+        may_be_fresh: patterns like `"logits/*"` of variables that may keep
             their initial values.
         may_be_unused: patterns of arrays that may be left over.
         hint: str, a way out, put at the end of the error.

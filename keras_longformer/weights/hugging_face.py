@@ -15,8 +15,8 @@ from keras_longformer.weights.presets import Preset
 
 # A weight that only one kind of task has, and transformers' class for it.
 ARCHITECTURES = (
-    ("lm_head/bias", "LongformerForMaskedLM"),
-    ("classifier/out_proj/kernel", "LongformerForSequenceClassification"),
+    ("lm_head/output_bias", "LongformerForMaskedLM"),
+    ("logits/kernel", "LongformerForSequenceClassification"),
     ("qa_outputs/kernel", "LongformerForQuestionAnswering"),
     ("classifier/kernel", "LongformerForTokenClassification"),
 )
@@ -142,7 +142,7 @@ def _architecture(model, weights):
             "add_pooling_layer=False.",
             stacklevel=3,
         )
-    for name in ("classifier/out_proj/bias", "classifier/bias"):
+    for name in ("logits/bias", "classifier/bias"):
         if name in weights and "MultipleChoice" not in architecture:
             return architecture, weights[name].shape[0]
     return architecture, None

@@ -30,7 +30,6 @@ LAYER_NORM = (("gamma", "weight", AS_IS), ("beta", "bias", AS_IS))
 DENSE = (("kernel", "weight", TRANSPOSED), ("bias", "bias", AS_IS))
 TO_HEADS = (("kernel", "weight", SPLIT_OUTPUT), ("bias", "bias", SPLIT_BIAS))
 FROM_HEADS = (("kernel", "weight", SPLIT_INPUT), ("bias", "bias", AS_IS))
-BIAS = (("bias", "bias", AS_IS),)
 
 EMBEDDINGS = (
     ("embeddings/token_embedding", "embeddings.word_embeddings", EMBEDDING),
@@ -64,13 +63,15 @@ LAYER = (
 
 POOLER = (("pooler", "pooler.dense", DENSE),)
 
-# A classifier of sequences has two layers, one of tokens or choices has one.
+# Ours are KerasHub's names. Theirs calls a text's classifier of two layers and
+# a token's or choice's of one by the same name.
+OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)
 HEADS = (
-    ("lm_head/dense", "lm_head.dense", DENSE),
-    ("lm_head/layer_norm", "lm_head.layer_norm", LAYER_NORM),
-    ("lm_head", "lm_head", BIAS),
-    ("classifier/dense", "classifier.dense", DENSE),
-    ("classifier/out_proj", "classifier.out_proj", DENSE),
+    ("lm_head/intermediate_dense", "lm_head.dense", DENSE),
+    ("lm_head/intermediate_layer_norm", "lm_head.layer_norm", LAYER_NORM),
+    ("lm_head", "lm_head", OUTPUT_BIAS),
+    ("pooled_dense", "classifier.dense", DENSE),
+    ("logits", "classifier.out_proj", DENSE),
     ("classifier", "classifier", DENSE),
     ("qa_outputs", "qa_outputs", DENSE),
 )

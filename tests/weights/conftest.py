@@ -31,7 +31,7 @@ CONFIG = {
 HEADS = {
     None: (),
     "masked_lm": ("lm_head/",),
-    "classifier": ("classifier/dense", "classifier/out_proj"),
+    "classifier": ("pooled_dense/", "logits/"),
     "question_answering": ("qa_outputs/",),
     "token_classifier": ("classifier/kernel", "classifier/bias"),
 }
@@ -75,12 +75,12 @@ def shape_of(name):
         "intermediate": (m, f),
         "output": (f, m),
         "attention_output": (h, d, m),
-        "out_proj": (m, 7),
+        "logits": (m, 7),
         "qa_outputs": (m, 2),
         "classifier": (m, 7),
     }
     last = module.split("/")[-1]
-    if name == "lm_head/bias":
+    if name == "lm_head/output_bias":
         return (19,)
     if last.removeprefix("global_") in ("query", "key", "value"):
         return (m, h, d) if leaf == "kernel" else (h, d)

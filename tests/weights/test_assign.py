@@ -31,7 +31,7 @@ def test_all_mismatches_in_one_error_and_nothing_assigned(arrays, model_of):
     model = model_of(ours)
     found = without(ours, ["global_query/kernel"])
     found["embeddings/position_embedding/embeddings"] = np.ones((7, 15))
-    found["lm_head/bias"] = np.zeros(19)
+    found["lm_head/output_bias"] = np.zeros(19)
     with pytest.raises(ValueError) as error:
         assign(model, found, source="roberta.h5", hint="Ask for less.")
     name = "embeddings/position_embedding/embeddings"
@@ -41,7 +41,7 @@ def test_all_mismatches_in_one_error_and_nothing_assigned(arrays, model_of):
         "(15, 3, 5)",
         f"  missing   {'layer_1/attention/global_query/kernel':<40}  "
         "(15, 3, 5)",
-        f"  too many  {'lm_head/bias':<40}  (19,)",
+        f"  too many  {'lm_head/output_bias':<40}  (19,)",
         f"  misshapen {name:<40}  (7, 15), the model has (13, 15)",
         "RoBERTa has no global projections: `copy_global_projections` makes "
         "them from the local ones.",
@@ -59,21 +59,21 @@ def test_what_may_be_fresh_or_unused_is_reported(arrays, model_of):
     got = assign(
         model,
         found,
-        may_be_fresh=["classifier/*", "pooler/*"],
+        may_be_fresh=["pooled_dense/*", "logits/*", "pooler/*"],
         may_be_unused=["lm_head/*"],
     )
     assert got.fresh == sorted(n for n in ours if n not in found)
     assert got.unused == sorted(n for n in found if n.startswith("lm_head"))
-    assert "classifier/out_proj/kernel" in got.fresh
+    assert "logits/kernel" in got.fresh
     assert "pooler/bias" in got.fresh
 
 
 def test_a_permitted_name_must_still_fit(arrays, model_of):
     ours = arrays("classifier")
     model = model_of(ours)
-    ours["classifier/out_proj/bias"] = np.zeros(9)
+    ours["logits/bias"] = np.zeros(9)
     with pytest.raises(ValueError, match=r"misshapen .*\(9,\), .* \(7,\)"):
-        assign(model, ours, may_be_fresh=["classifier/*"])
+        assign(model, ours, may_be_fresh=["logits/*"])
 
 
 def test_two_variables_of_one_name(model_of):

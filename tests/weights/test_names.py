@@ -143,7 +143,7 @@ def test_a_tied_decoder_is_dropped_and_an_untied_one_refused():
     }
     assert set(rename(tied)) == {
         "embeddings/token_embedding/embeddings",
-        "lm_head/bias",
+        "lm_head/output_bias",
     }
     tied["lm_head.decoder.weight"] = np.zeros((4, 3))
     with pytest.raises(ValueError, match="lm_head.decoder.weight must equal"):
