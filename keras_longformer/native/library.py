@@ -1,0 +1,120 @@
+"""Loads the compiled kernel, once, and makes it known to XLA."""
+
+import ctypes
+import os
+import pathlib
+import threading
+
+from keras_longformer.native import build
+
+_lock = threading.Lock()
+_library = None
+
+
+def available(device: str = "CPU") -> bool:
+    """Whether the kernel is built for a kind of device and can be loaded."""
+    if device != "CPU":
+        return False
+    try:
+        load()
+    except RuntimeError:
+        return False
+    return True
+
+
+def load() -> ctypes.CDLL:
+    """Loads and registers the library, the first time; later returns it.
+
+    Raises:
+        RuntimeError: it is not built, or XLA refuses it. The message names
+            the build command.
+    """
+    global _library
+    if _library is not None:
+        return _library
+    with _lock:
+        if _library is None:
+            _library = _load(find())
+    return _library
+
+
+def find() -> pathlib.Path:
+    """The newest library that fits the sources and TensorFlow.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    folder = build.cache_folder()
+    found = folder.glob(f"{_stem()}-*.so")
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        raise RuntimeError(
+            "The native kernel is not built for these sources and this "
+            f"TensorFlow in {folder}. Build it with `{build.COMMAND}`."
+        )
+    return newest
+
+
+def choose_instructions(name: str = "") -> None:
+    """Selects the kernels compiled for one instruction set.
+
+    Calls that have begun keep theirs. The environment variable
+    `KERAS_LONGFORMER_INSTRUCTIONS` does the same on loading.
+
+    Args:
+        name: `"portable"`, `"avx2"` or `"avx512"`; `""` takes the fastest
+            that this machine runs.
+
+    Raises:
+        ValueError: no such instruction set, or this machine lacks it.
+    """
+    _choose(load(), name)
+
+
+def instructions() -> str:
+    """The instruction set in use."""
+    return load().keras_longformer_instructions().decode()
+
+
+# The sources do not change while a process runs.
+_stem_cache = []
+
+
+def _stem():
+    if not _stem_cache:
+        _stem_cache.append(build.library_stem())
+    return _stem_cache[0]
+
+
+def _load(path):
+    library = ctypes.CDLL(str(path))
+    library.keras_longformer_register.argtypes = [ctypes.c_void_p]
+    library.keras_longformer_register.restype = ctypes.c_char_p
+    library.keras_longformer_choose_instructions.argtypes = [ctypes.c_char_p]
+    library.keras_longformer_instructions.restype = ctypes.c_char_p
+    error = library.keras_longformer_register(_xla_api())
+    if error:
+        raise RuntimeError(
+            f"XLA refuses {path}: {error.decode()}. Delete it and build it "
+            f"anew with `{build.COMMAND}`."
+        )
+    _choose(library, os.environ.get("KERAS_LONGFORMER_INSTRUCTIONS", ""))
+    return library
+
+
+def _choose(library, name):
+    if not library.keras_longformer_choose_instructions(name.encode()):
+        raise ValueError(
+            "The instruction set must be 'portable', 'avx2' or 'avx512' and "
+            f"one of this machine's. Received: {name!r}"
+        )
+
+
+def _xla_api():
+    """The table of functions through which XLA takes custom calls."""
+    import tensorflow as tf
+
+    folder = pathlib.Path(tf.__file__).parent
+    framework = ctypes.CDLL(str(folder / "libtensorflow_framework.so.2"))
+    framework.XLA_FFI_GetApi.restype = ctypes.c_void_p
+    return framework.XLA_FFI_GetApi()

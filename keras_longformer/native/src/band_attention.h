@@ -1,0 +1,85 @@
+// Banded attention with global keys: what is computed and who computes it.
+//
+// Letters as in `keras_longformer/ops/__init__.py`: b batch, n length, h heads,
+// d head size, q query, k key, g global tokens. All tensors are row-major:
+//
+//   query, key, value, output       (b, n, h, d)
+//   global_key, global_value        (b, g, h, d)
+//   key_mask (b, n), global_key_mask (b, g)      1 = may be seen
+//   log_sum                         (b, h, n)    float, base 2
+//
+// Dilation. A head of dilation s sees every s-th token, so its sequence falls
+// into s interleaved phases that never meet. Each phase is a band of dilation 1
+// over rows that lie s * h * d elements apart: nothing is copied, and below
+// `Item` no line knows of dilation.
+#ifndef KERAS_LONGFORMER_NATIVE_BAND_ATTENTION_H_
+#define KERAS_LONGFORMER_NATIVE_BAND_ATTENTION_H_
+
+#include <cstdint>
+
+namespace keras_longformer {
+
+enum class DataType { kFloat32, kBFloat16 };
+
+// Queries are taken 64 at a time and so are keys: a 64 x 64 tile of scores and
+// the three panels that make it fit the first two cache levels.
+constexpr int kTile = 64;
+constexpr int64_t kMaxHeadSize = 256;
+
+struct Problem {
+  DataType dtype;
+  int64_t b, n, h, d, g;
+  int64_t reach;            // keys seen on each side
+  bool causal;              // keys seen on the left side only
+  const int64_t* dilation;  // (h,)
+
+  const void* query;
+  const void* key;
+  const void* value;
+  const uint8_t* key_mask;  // null: all seen
+  const void* global_key;
+  const void* global_value;
+  const uint8_t* global_key_mask;  // null: all seen
+
+  // Results of the forward pass, inputs of the backward pass. A query that sees
+  // nothing has log_sum = +infinity: every exp2(score - log_sum) is then 0.
+  void* output;
+  float* log_sum;
+
+  // Backward pass only.
+  const void* output_gradient;
+  void* query_gradient;
+  void* key_gradient;
+  void* value_gradient;
+  void* global_key_gradient;
+  void* global_value_gradient;
+};
+
+// What one thread does at a stretch.
+struct Item {
+  int64_t b, h;
+  int64_t phase, dilation;
+  int64_t count;                    // tokens in this phase
+  int64_t first_block, num_blocks;  // of kTile tokens of this phase
+  int64_t global_tile;  // >= 0: gradients of these global keys, else a band
+};
+
+// The same maths compiled for one instruction set.
+struct Kernels {
+  const char* name;
+  // Floats of scratch memory (64-byte aligned) that an item may need.
+  int64_t (*forward_scratch)(const Problem&, int64_t num_blocks);
+  int64_t (*backward_scratch)(const Problem&, int64_t num_blocks);
+  void (*forward)(const Problem&, const Item&, float* scratch);
+  void (*backward)(const Problem&, const Item&, float* scratch);
+};
+
+extern const Kernels kPortableKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+}  // namespace keras_longformer
+
+#endif  // KERAS_LONGFORMER_NATIVE_BAND_ATTENTION_H_

@@ -1,0 +1,20 @@
+// x86-64-v4: AVX-512 with 512-bit registers.
+#if defined(__x86_64__)
+
+#define KLF_NAMESPACE avx512
+#define KLF_LANES 16
+// Rows and vectors of a product kept in registers.
+#define KLF_ROWS 4
+#define KLF_WIDE 4
+
+#include "band_backward.h"
+
+namespace keras_longformer {
+
+const Kernels kAvx512Kernels = {"avx512", avx512::ForwardScratch,
+                                  avx512::BackwardScratch, avx512::Forward,
+                                  avx512::Backward};
+
+}  // namespace keras_longformer
+
+#endif  // __x86_64__

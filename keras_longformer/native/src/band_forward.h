@@ -1,0 +1,270 @@
+// The forward pass: softmax(query . key / sqrt(d)) . value over a band and the
+// global keys, one pass over the keys with a running maximum and sum.
+//
+// Scores lie as (k, q): a vector holds one key's scores for kLanes queries, so
+// that maxima and sums need no operation across lanes, and queries never mix:
+// a NaN stays in its lane. Query and output blocks lie as (d, q).
+#ifndef KERAS_LONGFORMER_NATIVE_BAND_FORWARD_H_
+#define KERAS_LONGFORMER_NATIVE_BAND_FORWARD_H_
+
+#include <math.h>
+
+#include "tile.h"
+
+namespace keras_longformer {
+namespace KLF_NAMESPACE {
+
+constexpr float kLog2E = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+
+// exp2 is cheaper than exp: log2(e) goes into the scale of the queries.
+static KLF_INLINE float QueryFactor(int64_t d) {
+  return kLog2E / sqrtf(static_cast<float>(d));
+}
+
+// kTile queries and what is known of their softmax so far.
+struct QueryBlock {
+  int64_t first, count;
+  float* queries;  // (d, q), scaled
+  float* outputs;  // (d, q), not yet divided by `sums`
+  float* peaks;    // (q,): subtracted from the scores
+  float* sums;     // (q,)
+};
+
+// A new maximum rescales what was summed only if it is this much larger than
+// the one in use (in powers of two): sums stay far from overflow, and nearly
+// every tile after the first leaves the outputs alone.
+constexpr float kPeakSlack = 8.0f;
+
+static void HidePairs(Band band, const QueryBlock& block, int64_t first_key,
+                      int64_t rows, float* scores) {
+  const Ints lanes = LaneNumbers();
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t offset = first_key + r - block.first;
+    const Ints first = Broadcast(static_cast<int32_t>(offset - band.last));
+    const Ints last = Broadcast(static_cast<int32_t>(offset - band.first));
+    for (int v = 0; v < kVectors; ++v) {
+      float* s = scores + r * kTile + v * kLanes;
+      const Ints q = lanes + v * kLanes;
+      const Ints seen = (q >= first) & (q <= last);
+      Store(s, seen ? Load(s) : Broadcast(-INFINITY));
+    }
+  }
+}
+
+static void HideRows(const int32_t* seen, int64_t rows, float* scores) {
+  for (int64_t r = 0; r < rows; ++r) {
+    if (seen[r]) continue;
+    for (int v = 0; v < kVectors; ++v) {
+      Store(scores + r * kTile + v * kLanes, Broadcast(-INFINITY));
+    }
+  }
+}
+
+// Scores become weights exp2(score - peak); sums and, where the peak moved,
+// outputs follow.
+static void Soften(const QueryBlock& block, int64_t rows, int64_t d,
+                   float* scores) {
+  Vector peak[kVectors];
+  Ints moved = {};
+  for (int v = 0; v < kVectors; ++v) {
+    const float* s = scores + v * kLanes;
+    const Vector old = Load(block.peaks + v * kLanes);
+    Vector a = old, b = old, c = old, e = old;
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+      a = Max(Load(s + r * kTile), a);
+      b = Max(Load(s + (r + 1) * kTile), b);
+      c = Max(Load(s + (r + 2) * kTile), c);
+      e = Max(Load(s + (r + 3) * kTile), e);
+    }
+    for (; r < rows; ++r) a = Max(Load(s + r * kTile), a);
+    peak[v] = Max(Max(a, b), Max(c, e));
+    moved |= peak[v] > old + kPeakSlack;
+  }
+  const bool rescale = Any(moved);
+  for (int v = 0; v < kVectors; ++v) {
+    const int x = v * kLanes;
+    const Vector old = Load(block.peaks + x);
+    const Vector now = rescale ? peak[v] : old;
+    // A query that has seen nothing yet: -inf - -inf would be NaN.
+    const Vector base = now == -INFINITY ? Vector{} : now;
+    Vector sum0 = {}, sum1 = {};
+    float* s = scores + x;
+    int64_t r = 0;
+    for (; r + 2 <= rows; r += 2) {
+      const Vector w0 = Exp2(Load(s + r * kTile) - base);
+      const Vector w1 = Exp2(Load(s + (r + 1) * kTile) - base);
+      Store(s + r * kTile, w0);
+      Store(s + (r + 1) * kTile, w1);
+      sum0 += w0;
+      sum1 += w1;
+    }
+    if (r < rows) {
+      const Vector w0 = Exp2(Load(s + r * kTile) - base);
+      Store(s + r * kTile, w0);
+      sum0 += w0;
+    }
+    Vector sum = Load(block.sums + x);
+    if (rescale) {
+      const Vector shrink = Exp2(old - base);
+      sum *= shrink;
+      for (int64_t i = 0; i < d; ++i) {
+        float* o = block.outputs + i * kTile + x;
+        Store(o, Load(o) * shrink);
+      }
+      Store(block.peaks + x, now);
+    }
+    Store(block.sums + x, sum + (sum0 + sum1));
+  }
+}
+
+// outputs += value . weights where some value is not finite and some pair is
+// not seen: 0 * NaN must not reach the queries that do not see it.
+static void AddSeenOnly(Band band, const QueryBlock& block, int64_t first_key,
+                        int64_t rows, int64_t d, const float* values,
+                        const float* weights) {
+  for (int64_t r = 0; r < rows; ++r) {
+    alignas(64) int32_t seen[kTile];
+    for (int64_t q = 0; q < kTile; ++q) {
+      seen[q] = Sees(band, block.first + q, first_key + r) ? -1 : 0;
+    }
+    for (int64_t i = 0; i < d; ++i) {
+      for (int64_t q = 0; q < kTile; ++q) {
+        const float term = values[r * d + i] * weights[r * kTile + q];
+        float* o = block.outputs + i * kTile + q;
+        *o = seen[q] ? *o + term : *o;
+      }
+    }
+  }
+}
+
+// One tile of keys for one block of queries. Rows of keys that no query of the
+// block can see are left out.
+static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
+                   int64_t d, const float* keys, const float* values,
+                   float* scores) {
+  const int64_t last_query = block.first + block.count - 1;
+  const int64_t from = Max(0, block.first + band.first - tile.first);
+  const int64_t to =
+      Min(tile.count, last_query + band.last - tile.first + 1);
+  const int64_t rows = to - from;
+  if (rows <= 0) return;
+  const int64_t first_key = tile.first + from;
+  const bool all_seen = AllSeen(band, block.first, last_query, first_key,
+                                first_key + rows - 1);
+
+  Multiply({keys + from * d, d, 1}, rows, block.queries, kTile, d, kTile,
+           scores, kTile, false);
+  if (!all_seen) HidePairs(band, block, first_key, rows, scores);
+  if (tile.any_hidden) HideRows(tile.seen + from, rows, scores);
+  Soften(block, rows, d, scores);
+  if (all_seen || tile.values_finite) {
+    Multiply({values + from * d, 1, d}, d, scores, kTile, rows, kTile,
+             block.outputs, kTile, true);
+  } else {
+    AddSeenOnly(band, block, first_key, rows, d, values + from * d, scores);
+  }
+}
+
+template <class T>
+static void StartBlock(const Problem& p, const Tokens& tokens, int64_t number,
+                       float* scratch, float* rows, QueryBlock* block) {
+  block->first = number * kTile;
+  block->count = Min(kTile, tokens.count - block->first);
+  block->queries = scratch;
+  block->outputs = block->queries + p.d * kTile;
+  block->peaks = block->outputs + p.d * kTile;
+  block->sums = block->peaks + kTile;
+  PackRows(tokens.Row<T>(p.query, block->first), tokens.stride, block->count,
+           p.d, p.d, QueryFactor(p.d), rows);
+  Transpose(rows, p.d, block->count, p.d, block->queries);
+  std::memset(block->outputs, 0, sizeof(float) * p.d * kTile);
+  for (int q = 0; q < kTile; ++q) {
+    block->peaks[q] = -INFINITY;
+    block->sums[q] = 0.0f;
+  }
+}
+
+template <class T>
+static void FinishBlock(const Problem& p, const Item& item,
+                        const Tokens& tokens, const QueryBlock& block,
+                        float* row) {
+  float* log_sum = p.log_sum + (item.b * p.h + item.h) * p.n + item.phase;
+  for (int64_t q = 0; q < block.count; ++q) {
+    const float sum = block.sums[q];
+    const bool nothing = sum == 0.0f;
+    const float factor = nothing ? 0.0f : 1.0f / sum;
+    for (int64_t i = 0; i < p.d; ++i) row[i] = block.outputs[i * kTile + q];
+    StoreRow(row, p.d, factor, tokens.Row<T>(p.output, block.first + q));
+    log_sum[(block.first + q) * item.dilation] =
+        nothing ? INFINITY : block.peaks[q] + log2f(sum);
+  }
+}
+
+static int64_t ForwardScratch(const Problem& p, int64_t num_blocks) {
+  const int64_t block = 2 * p.d * kTile + 2 * kTile;
+  return num_blocks * block + 2 * kTile * p.d + kTile * kTile;
+}
+
+// A tile of keys is packed once and shown to every block of the item: blocks
+// stay in the second cache level, tiles in the first.
+constexpr int64_t kMaxForwardBlocks = 8;
+
+template <class T>
+static void AttendTiles(const Problem& p, const Tokens& tokens, Band band,
+                        const void* key, const void* value, int64_t first,
+                        int64_t last, const QueryBlock* blocks, int64_t num,
+                        float* scratch) {
+  float* keys = scratch;
+  float* values = keys + kTile * p.d;
+  float* scores = values + kTile * p.d;
+  KeyTile tile;
+  for (int64_t k = first / kTile * kTile; k < last; k += kTile) {
+    if (!StartKeyTile(tokens, k, &tile)) continue;
+    PackKeys<T>(tokens, key, tile, p.d, p.d, keys);
+    tile.values_finite = PackKeys<T>(tokens, value, tile, p.d, p.d, values);
+    for (int64_t i = 0; i < num; ++i) {
+      Attend(band, blocks[i], tile, p.d, keys, values, scores);
+    }
+  }
+}
+
+template <class T>
+static void ForwardItem(const Problem& p, const Item& item, float* scratch) {
+  const Tokens tokens = BandTokens(p, item);
+  const int64_t num = item.num_blocks;
+  float* shared = scratch + num * (2 * p.d * kTile + 2 * kTile);
+  QueryBlock blocks[kMaxForwardBlocks];
+  for (int64_t i = 0; i < num; ++i) {
+    StartBlock<T>(p, tokens, item.first_block + i,
+                  scratch + i * (2 * p.d * kTile + 2 * kTile), shared,
+                  &blocks[i]);
+  }
+  if (p.g > 0) {
+    AttendTiles<T>(p, GlobalTokens(p, item), kEverywhere, p.global_key,
+                   p.global_value, 0, p.g, blocks, num, shared);
+  }
+  const Band band = BandOf(p);
+  const QueryBlock& end = blocks[num - 1];
+  AttendTiles<T>(p, tokens, band, p.key, p.value,
+                 Max(0, blocks[0].first + band.first),
+                 Min(tokens.count, end.first + end.count + band.last), blocks,
+                 num, shared);
+  for (int64_t i = 0; i < num; ++i) {
+    FinishBlock<T>(p, item, tokens, blocks[i], shared);
+  }
+}
+
+static void Forward(const Problem& p, const Item& item, float* scratch) {
+  if (p.dtype == DataType::kFloat32) {
+    ForwardItem<float>(p, item, scratch);
+  } else {
+    ForwardItem<BFloat16>(p, item, scratch);
+  }
+}
+
+}  // namespace KLF_NAMESPACE
+}  // namespace keras_longformer
+
+#endif  // KERAS_LONGFORMER_NATIVE_BAND_FORWARD_H_

@@ -1,0 +1,159 @@
+#include "schedule.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace keras_longformer {
+namespace {
+
+// Blocks of kTile tokens in an item, where there is work enough for all
+// threads. Forward: queries that share a packed tile of keys (at most
+// kMaxForwardBlocks). Backward: pairs between two items are computed twice.
+constexpr int64_t kForwardBlocks = 4;
+constexpr int64_t kBackwardBlocks = 16;
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+bool Runs(const Kernels& kernels) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (&kernels == &kAvx512Kernels) {
+    return __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") &&
+           __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+  }
+  if (&kernels == &kAvx2Kernels) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  }
+#endif
+  return &kernels == &kPortableKernels;
+}
+
+const Kernels* Find(const char* name) {
+  const Kernels* all[] = {
+#if defined(__x86_64__)
+      &kAvx512Kernels,
+      &kAvx2Kernels,
+#endif
+      &kPortableKernels,
+  };
+  for (const Kernels* kernels : all) {
+    const bool wanted = *name == 0 || std::strcmp(name, kernels->name) == 0;
+    if (wanted && Runs(*kernels)) return kernels;
+  }
+  return nullptr;
+}
+
+std::atomic<const Kernels*>& Current() {
+  static std::atomic<const Kernels*> current{Find("")};
+  return current;
+}
+
+}  // namespace
+
+const Kernels* CurrentKernels() { return Current().load(); }
+
+bool ChooseKernels(const char* name) {
+  const Kernels* kernels = Find(name);
+  if (kernels == nullptr) return false;
+  Current().store(kernels);
+  return true;
+}
+
+Job::Job(const Problem& problem, bool backward, int64_t num_threads)
+    : problem_(problem),
+      dilation_(problem.dilation, problem.dilation + problem.h),
+      kernels_(CurrentKernels()),
+      backward_(backward) {
+  problem_.dilation = dilation_.data();
+  if (problem.b == 0 || problem.h == 0 || problem.d == 0) return;
+  if (backward) {
+    num_global_items_ = problem.b * problem.h * CeilDiv(problem.g, kTile);
+  }
+  // Smaller items where there would be too few for the threads.
+  num_blocks_ = backward ? kBackwardBlocks : kForwardBlocks;
+  int64_t in_sequence;
+  for (;; num_blocks_ /= 2) {
+    first_items_.assign(1, 0);
+    for (const int64_t dilation : dilation_) {
+      const int64_t phases = std::min(dilation, problem.n);
+      const int64_t longest = CeilDiv(problem.n, dilation);
+      const int64_t items = phases * CeilDiv(longest, num_blocks_ * kTile);
+      first_items_.push_back(first_items_.back() + items);
+    }
+    in_sequence = first_items_.back();
+    const bool enough = problem.b * in_sequence >= 4 * num_threads;
+    if (enough || num_blocks_ == 1) break;
+  }
+  num_items_ = num_global_items_ + problem.b * in_sequence;
+}
+
+Item Job::ItemAt(int64_t number) const {
+  Item item = {};
+  const int64_t n = problem_.n;
+  if (number < num_global_items_) {
+    const int64_t tiles = CeilDiv(problem_.g, kTile);
+    item.global_tile = number % tiles;
+    item.h = number / tiles % problem_.h;
+    item.b = number / tiles / problem_.h;
+    item.dilation = 1;
+    item.count = n;
+    return item;
+  }
+  number -= num_global_items_;
+  item.global_tile = -1;
+  item.b = number / first_items_.back();
+  number %= first_items_.back();
+  const auto after =
+      std::upper_bound(first_items_.begin(), first_items_.end(), number);
+  item.h = after - first_items_.begin() - 1;
+  number -= first_items_[item.h];
+  item.dilation = dilation_[item.h];
+  const int64_t stretches =
+      CeilDiv(CeilDiv(n, item.dilation), num_blocks_ * kTile);
+  item.phase = number / stretches;
+  item.count = CeilDiv(n - item.phase, item.dilation);
+  item.first_block = number % stretches * num_blocks_;
+  item.num_blocks =
+      std::min(num_blocks_, CeilDiv(item.count, kTile) - item.first_block);
+  return item;
+}
+
+void Job::Work() {
+  float* scratch = nullptr;
+  for (;;) {
+    const int64_t number = next_.fetch_add(1);
+    if (number >= num_items_) break;
+    if (scratch == nullptr) {
+      const int64_t floats =
+          backward_ ? kernels_->backward_scratch(problem_, num_blocks_)
+                    : kernels_->forward_scratch(problem_, num_blocks_);
+      const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
+      scratch = static_cast<float*>(std::aligned_alloc(64, bytes));
+    }
+    const Item item = ItemAt(number);
+    if (scratch == nullptr) {
+      out_of_memory_ = true;
+    } else if (item.num_blocks > 0 || item.global_tile >= 0) {
+      (backward_ ? kernels_->backward : kernels_->forward)(problem_, item,
+                                                           scratch);
+    }
+    if (done_.fetch_add(1) + 1 == num_items_) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      all_done_.notify_all();
+    }
+  }
+  std::free(scratch);
+}
+
+bool Job::Wait() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  all_done_.wait(lock, [this] { return done_.load() >= num_items_; });
+  return !out_of_memory_;
+}
+
+}  // namespace keras_longformer

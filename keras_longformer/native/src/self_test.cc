@@ -1,0 +1,261 @@
+// Runs every kernel of this machine on odd shapes and compares with a plain
+// double-precision definition. Buffers are exactly as large as they must be, so
+// that a build with -fsanitize=address,undefined finds any step outside them.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "schedule.h"
+
+namespace keras_longformer {
+namespace {
+
+using Bytes = std::unique_ptr<uint8_t[]>;
+
+struct Case {
+  int64_t b, n, h, d, g, reach;
+  bool causal;
+  std::vector<int64_t> dilation;
+  bool key_mask, global_key_mask;
+  DataType dtype;
+};
+
+// A tensor as the kernels get it, and the same numbers as doubles.
+struct Tensor {
+  DataType dtype;
+  int64_t size;
+  Bytes data;
+  std::vector<double> values;
+
+  Tensor(DataType dtype, int64_t size)
+      : dtype(dtype), size(size), data(new uint8_t[Width() * size]) {
+    std::memset(data.get(), 0xff, Width() * size);  // NaN until written
+  }
+  int64_t Width() const { return dtype == DataType::kFloat32 ? 4 : 2; }
+
+  void Fill(std::mt19937* random) {
+    std::normal_distribution<float> normal;
+    values.resize(size);
+    for (int64_t i = 0; i < size; ++i) {
+      float x = normal(*random);
+      uint32_t bits;
+      std::memcpy(&bits, &x, 4);
+      if (dtype == DataType::kBFloat16) bits &= 0xffff0000;
+      std::memcpy(&x, &bits, 4);
+      values[i] = x;
+      std::memcpy(data.get() + Width() * i,
+                  reinterpret_cast<uint8_t*>(&bits) + 4 - Width(), Width());
+    }
+  }
+  double At(int64_t i) const {
+    uint32_t bits = 0;
+    std::memcpy(reinterpret_cast<uint8_t*>(&bits) + 4 - Width(),
+                data.get() + Width() * i, Width());
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
+  }
+};
+
+struct Expected {
+  std::vector<double> output, dq, dk, dv, dgk, dgv;
+};
+
+// Softmax attention of each query over the keys it sees, and its gradients.
+Expected Reference(const Case& c, const uint8_t* key_mask,
+                   const uint8_t* global_mask, const Tensor& q,
+                   const Tensor& k, const Tensor& v, const Tensor& gk,
+                   const Tensor& gv, const Tensor& grad) {
+  Expected e;
+  e.output.resize(q.size);
+  e.dq.resize(q.size);
+  e.dk.resize(q.size);
+  e.dv.resize(q.size);
+  e.dgk.resize(gk.size);
+  e.dgv.resize(gk.size);
+  const double scale = 1 / std::sqrt(static_cast<double>(c.d));
+  for (int64_t b = 0; b < c.b; ++b) {
+    for (int64_t h = 0; h < c.h; ++h) {
+      for (int64_t i = 0; i < c.n; ++i) {
+        struct Seen {
+          const double *key, *value;
+          double *dk, *dv;
+          double weight;
+        };
+        std::vector<Seen> seen;
+        for (int64_t j = 0; j < c.g; ++j) {
+          if (global_mask && !global_mask[b * c.g + j]) continue;
+          const int64_t at = ((b * c.g + j) * c.h + h) * c.d;
+          seen.push_back({&gk.values[at], &gv.values[at], &e.dgk[at],
+                          &e.dgv[at], 0});
+        }
+        for (int64_t j = 0; j < c.n; ++j) {
+          const int64_t s = c.dilation[h];
+          if ((j - i) % s != 0 || std::llabs(j - i) / s > c.reach) continue;
+          if (c.causal && j > i) continue;
+          if (key_mask && !key_mask[b * c.n + j]) continue;
+          const int64_t at = ((b * c.n + j) * c.h + h) * c.d;
+          seen.push_back(
+              {&k.values[at], &v.values[at], &e.dk[at], &e.dv[at], 0});
+        }
+        const int64_t at = ((b * c.n + i) * c.h + h) * c.d;
+        double peak = -INFINITY, sum = 0, delta = 0;
+        for (Seen& s : seen) {
+          for (int64_t x = 0; x < c.d; ++x) {
+            s.weight += scale * q.values[at + x] * s.key[x];
+          }
+          peak = std::max(peak, s.weight);
+        }
+        for (Seen& s : seen) sum += s.weight = std::exp(s.weight - peak);
+        for (Seen& s : seen) {
+          s.weight /= sum;
+          for (int64_t x = 0; x < c.d; ++x) {
+            e.output[at + x] += s.weight * s.value[x];
+          }
+        }
+        for (int64_t x = 0; x < c.d; ++x) {
+          delta += grad.values[at + x] * e.output[at + x];
+        }
+        for (Seen& s : seen) {
+          double change = 0;
+          for (int64_t x = 0; x < c.d; ++x) {
+            change += grad.values[at + x] * s.value[x];
+          }
+          const double score = s.weight * (change - delta) * scale;
+          for (int64_t x = 0; x < c.d; ++x) {
+            s.dv[x] += s.weight * grad.values[at + x];
+            s.dk[x] += score * q.values[at + x];
+            e.dq[at + x] += score * s.key[x];
+          }
+        }
+      }
+    }
+  }
+  return e;
+}
+
+double Distance(const Tensor& got, const std::vector<double>& want) {
+  double worst = 0, largest = 1;
+  for (int64_t i = 0; i < got.size; ++i) {
+    const double error = std::fabs(got.At(i) - want[i]);
+    if (!(error <= worst)) worst = std::isnan(error) ? INFINITY : error;
+    largest = std::max(largest, std::fabs(want[i]));
+  }
+  return worst / largest;
+}
+
+void Run(const Problem& p, bool backward, int num_threads) {
+  Job job(p, backward, num_threads);
+  std::vector<std::thread> threads;
+  for (int i = 1; i < num_threads; ++i) {
+    threads.emplace_back([&job] { job.Work(); });
+  }
+  job.Work();
+  if (!job.Wait()) std::abort();
+  for (std::thread& thread : threads) thread.join();
+}
+
+bool Check(const Case& c, int number) {
+  std::mt19937 random(number);
+  const int64_t size = c.b * c.n * c.h * c.d, globals = c.b * c.g * c.h * c.d;
+  Tensor q(c.dtype, size), k(c.dtype, size), v(c.dtype, size);
+  Tensor gk(c.dtype, globals), gv(c.dtype, globals), grad(c.dtype, size);
+  for (Tensor* t : {&q, &k, &v, &gk, &gv, &grad}) t->Fill(&random);
+  Bytes key_mask(new uint8_t[c.b * c.n]), global_mask(new uint8_t[c.b * c.g]);
+  for (int64_t i = 0; i < c.b * c.n; ++i) key_mask[i] = random() % 4 != 0;
+  for (int64_t i = 0; i < c.b * c.g; ++i) global_mask[i] = random() % 3 != 0;
+  Tensor output(c.dtype, size), dq(c.dtype, size), dk(c.dtype, size);
+  Tensor dv(c.dtype, size), dgk(c.dtype, globals), dgv(c.dtype, globals);
+  std::unique_ptr<float[]> log_sum(new float[c.b * c.h * c.n]);
+
+  Problem p = {};
+  p.dtype = c.dtype;
+  p.b = c.b, p.n = c.n, p.h = c.h, p.d = c.d, p.g = c.g;
+  p.reach = c.reach, p.causal = c.causal, p.dilation = c.dilation.data();
+  p.query = q.data.get(), p.key = k.data.get(), p.value = v.data.get();
+  p.key_mask = c.key_mask ? key_mask.get() : nullptr;
+  p.global_key = gk.data.get(), p.global_value = gv.data.get();
+  p.global_key_mask = c.global_key_mask ? global_mask.get() : nullptr;
+  p.output = output.data.get(), p.log_sum = log_sum.get();
+  p.output_gradient = grad.data.get();
+  p.query_gradient = dq.data.get(), p.key_gradient = dk.data.get();
+  p.value_gradient = dv.data.get();
+  p.global_key_gradient = dgk.data.get();
+  p.global_value_gradient = dgv.data.get();
+  Run(p, false, 3);
+  Run(p, true, 3);
+
+  const Expected e = Reference(c, p.key_mask, p.global_key_mask, q, k, v, gk,
+                               gv, grad);
+  const double errors[] = {
+      Distance(output, e.output), Distance(dq, e.dq),   Distance(dk, e.dk),
+      Distance(dv, e.dv),         Distance(dgk, e.dgk), Distance(dgv, e.dgv)};
+  // The largest rounding errors seen are a quarter of these.
+  const double most = c.dtype == DataType::kFloat32 ? 4e-6 : 4e-2;
+  bool good = true;
+  for (const double error : errors) good &= error <= most;
+  if (!good || std::getenv("VERBOSE")) {
+    std::printf(
+        "%s %s b=%ld n=%ld h=%ld d=%ld g=%ld reach=%ld causal=%d dilation=%ld "
+        "masks=%d%d bf16=%d: output %.1e dq %.1e dk %.1e dv %.1e dgk %.1e dgv "
+        "%.1e\n",
+        good ? "good" : "BAD", CurrentKernels()->name, (long)c.b, (long)c.n,
+        (long)c.h, (long)c.d, (long)c.g, (long)c.reach, c.causal,
+        (long)c.dilation[0], c.key_mask, c.global_key_mask,
+        c.dtype == DataType::kBFloat16, errors[0], errors[1], errors[2],
+        errors[3], errors[4], errors[5]);
+  }
+  return good;
+}
+
+std::vector<Case> Cases() {
+  const DataType f = DataType::kFloat32, h = DataType::kBFloat16;
+  std::vector<Case> cases = {
+      {1, 0, 1, 3, 0, 2, false, {1}, true, true, f},
+      {0, 7, 2, 3, 2, 2, false, {1, 1}, true, true, f},
+      {2, 0, 1, 3, 5, 2, false, {1}, true, true, f},
+      {1, 1, 1, 1, 0, 0, false, {1}, false, false, f},
+      {1, 1, 1, 1, 1, 0, true, {1}, true, true, f},
+      {2, 37, 3, 5, 0, 4, false, {1, 1, 1}, true, false, f},
+      {2, 37, 3, 5, 7, 4, true, {1, 2, 3}, true, true, f},
+      {1, 150, 2, 17, 65, 31, false, {2, 5}, true, true, f},
+      {1, 300, 1, 64, 1, 256, false, {1}, false, false, f},
+      {1, 300, 1, 64, 3, 1000, false, {1}, true, true, h},
+      {1, 300, 1, 65, 0, 64, true, {1}, false, false, f},
+      {1, 129, 1, 256, 2, 63, false, {1}, true, true, f},
+      {1, 200, 2, 33, 4, 65, true, {64, 300}, true, false, h},
+      {1, 2200, 1, 8, 2, 100, false, {1}, true, true, f},
+  };
+  std::mt19937 random(0);
+  const auto any = [&](int64_t most) { return int64_t(random() % (most + 1)); };
+  for (int i = 0; i < 60; ++i) {
+    Case c = {1 + any(1), 1 + any(260), 1 + any(2), 1 + any(70), any(1) * any(70),
+              any(any(1) ? 10 : 300), any(1) == 1, {}, any(1) == 1, any(1) == 1,
+              any(3) ? f : h};
+    for (int64_t j = 0; j < c.h; ++j) c.dilation.push_back(1 + any(1) * any(9));
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+}  // namespace
+}  // namespace keras_longformer
+
+int main() {
+  using namespace keras_longformer;
+  int bad = 0, number = 0;
+  for (const char* name : {"portable", "avx2", "avx512"}) {
+    if (!ChooseKernels(name)) {
+      std::printf("%s: not on this machine\n", name);
+      continue;
+    }
+    for (const Case& c : Cases()) bad += !Check(c, number++);
+  }
+  std::printf("%d runs, %d bad\n", number, bad);
+  return bad != 0;
+}
