@@ -65,7 +65,9 @@ def main() -> None:
         "other" if c in SURROGATES else character_class(splitter, c)
         for c in range(sys.maxunicode + 1)
     ]
-    ranges = {n: class_ranges(classes, n) for n in ("letter", "number", "space")}
+    ranges = {
+        n: class_ranges(classes, n) for n in ("letter", "number", "space")
+    }
     ranges["made_by"] = f"tokenizers {tokenizers.__version__}, ByteLevel"
     arguments.output.write_text(
         json.dumps(ranges, separators=(",", ":")) + "\n", encoding="utf-8"

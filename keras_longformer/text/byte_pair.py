@@ -219,7 +219,9 @@ class BytePairEncoder:
         merge into stays out, so the table is exact whatever the vocabulary.
         """
         with tf.init_scope(), tf.device("CPU"):
-            words = {token_bytes(left + right) for left, right in vocabulary.merges}
+            words = {
+                token_bytes(left + right) for left, right in vocabulary.merges
+            }
             words.update(bytes([byte]) for byte in range(256))
             words = tf.constant(sorted(words))
             ids, owners = self._merge_bytes(words)

@@ -64,7 +64,9 @@ def build_merge_tables(
     kept = sorted(ranks, key=ranks.get)
     lefts = np.array([numbers[left] for left, _ in kept], np.int32)
     rights = np.array([numbers[right] for _, right in kept], np.int32)
-    results = np.array([numbers[left + right] for left, right in kept], np.int32)
+    results = np.array(
+        [numbers[left + right] for left, right in kept], np.int32
+    )
 
     in_order = _is_in_order(lefts, rights, results, len(numbers))
     displacements, rules = row_displacement(lefts, rights, len(numbers))

@@ -181,13 +181,15 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
         if choice is None:
             choice = self.special_tokens_in_text
         tokens = self._vocabulary.tokens
-        return {token: tokens[token] for token in _chosen_special_tokens(choice)}
+        return {
+            token: tokens[token] for token in _chosen_special_tokens(choice)
+        }
 
     def _shaped(self, ids, texts, padding):
         """Gives flat ragged `(texts, None)` ids the axes of `texts`."""
         ids = tf.cast(ids, self.compute_dtype)
         if self.sequence_length is not None:
-            ids = ids.to_tensor(padding, [None, self.sequence_length])
+            ids = ids.to_tensor(padding, shape=[None, self.sequence_length])
         if isinstance(texts, tf.RaggedTensor):
             return texts.with_flat_values(ids)
         if texts.shape.rank == 0:
