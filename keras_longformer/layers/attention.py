@@ -154,7 +154,7 @@ class LongformerAttention(keras.layers.Layer):
             self.seed_generator = keras.random.SeedGenerator()
 
     def _projection(self, name, equation="bnm,mhd->bnhd", shape=None):
-        return keras.layers.EinsumDense(
+        layer = keras.layers.EinsumDense(
             equation,
             output_shape=shape or (None, self.num_heads, self.key_dim),
             bias_axes=("m" if shape else "hd") if self.use_bias else None,
@@ -164,6 +164,8 @@ class LongformerAttention(keras.layers.Layer):
             dtype=self.dtype_policy,
             name=name,
         )
+        layer.supports_masking = True  # It works on each token alone.
+        return layer
 
     def build(self, input_shape):
         if len(input_shape) != 3 or input_shape[-1] is None:
@@ -302,7 +304,7 @@ class LongformerAttention(keras.layers.Layer):
             float `(b, g, h, d)`, and the probabilities, float `(b, h, n, g)`.
         """
         queries = self.global_query(tf.gather(inputs, index, batch_dims=1))
-        queries *= tf.cast(self.key_dim**-0.5, queries.dtype)
+        queries *= self.key_dim**-0.5
         scores = self._global_scores(queries, inputs)
         # Keys that are there, and queries that are: (b, g, 1, n).
         visible = real[:, :, None, None]

@@ -202,9 +202,7 @@ def _attend_chunks(
     Returns:
         float `(b, n, h, d)`, and `(b, n, h, g + 2 * reach + 1)` or `None`.
     """
-    query = tensors.query * tf.cast(
-        tensors.query.shape[-1] ** -0.5, tensors.query.dtype
-    )
+    query = tensors.query * tensors.query.shape[-1] ** -0.5
     b, n, h, d = (_size(query, axis) for axis in range(4))
     g = 0 if tensors.global_key is None else _size(tensors.global_key, 1)
     query = tf.pad(query, [[0, 0], [0, chunks * size - n], [0, 0], [0, 0]])

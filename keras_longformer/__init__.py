@@ -1,0 +1,20 @@
+"""Longformer for TensorFlow and Keras 3.
+
+Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150).
+"""
+
+from keras_longformer.layers import LongformerAttention as LongformerAttention
+from keras_longformer.models import LongformerBackbone as LongformerBackbone
+from keras_longformer.models import LongformerMaskedLM as LongformerMaskedLM
+from keras_longformer.models import (
+    LongformerTextClassifier as LongformerTextClassifier,
+)
+from keras_longformer.ops import window_attention as window_attention
+from keras_longformer.text import (
+    LongformerMaskedLMPreprocessor as LongformerMaskedLMPreprocessor,
+)
+from keras_longformer.text import (
+    LongformerTextClassifierPreprocessor as LongformerTextClassifierPreprocessor,
+)
+from keras_longformer.text import LongformerTokenizer as LongformerTokenizer
+from keras_longformer.weights import save_hugging_face as save_hugging_face

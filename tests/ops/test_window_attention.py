@@ -1,0 +1,299 @@
+"""Every implementation against the definition, on the same cases."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_longformer.ops import IMPLEMENTATIONS
+from keras_longformer.ops import chunked
+from keras_longformer.ops import window_attention
+from tests.ops import cases
+from tests.ops.cases import CASES
+from tests.ops.cases import Case
+from tests.tolerances import assert_close
+
+# The compiled kernel has a test file of its own, on the same cases.
+OTHERS = [name for name in IMPLEMENTATIONS if name == "chunked"]
+
+
+def definition(inputs, **options):
+    return window_attention(
+        **cases.to_float64(inputs), implementation="reference", **options
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("implementation", OTHERS)
+def test_matches_reference(implementation, case):
+    inputs = case.inputs()
+    got, got_scores = window_attention(
+        **inputs, implementation=implementation, return_scores=True
+    )
+    want, want_scores = definition(inputs, return_scores=True)
+    assert got.dtype == case.dtype
+    assert_close(tf.cast(got, "float64"), want, case.dtype)
+    assert_close(tf.cast(got_scores, "float64"), want_scores, case.dtype)
+    alone = window_attention(**inputs, implementation=implementation)
+    np.testing.assert_array_equal(
+        tf.cast(alone, "float32"), tf.cast(got, "float32")
+    )
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "jit"])
+@pytest.mark.parametrize("case", CASES[::2], ids=str)
+@pytest.mark.parametrize("implementation", OTHERS)
+def test_compiles(implementation, case, jit):
+    tensors, options = cases.split(case.inputs())
+    function = tf.function(
+        lambda tensors: window_attention(
+            **tensors, **options, implementation=implementation
+        ),
+        jit_compile=jit,
+    )
+    assert_close(
+        tf.cast(function(tensors), "float64"),
+        definition(case.inputs()),
+        case.dtype,
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("implementation", OTHERS)
+def test_unknown_batch_and_length(implementation, case):
+    tensors, options = cases.split(case.inputs())
+    unknown = {
+        name: tf.TensorSpec([None, None, *x.shape[2:]], x.dtype)
+        for name, x in tensors.items()
+    }
+    function = tf.function(
+        lambda tensors: window_attention(
+            **tensors, **options, implementation=implementation
+        ),
+        input_signature=[unknown],
+    )
+    got = function(tensors)
+    assert_close(tf.cast(got, "float64"), definition(case.inputs()), case.dtype)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_one_graph_for_all_lengths(implementation):
+    spec = tf.TensorSpec([None, None, 3, 5])
+    function = tf.function(
+        lambda q, k, v: window_attention(
+            q, k, v, window_size=6, implementation=implementation
+        ),
+        input_signature=[spec] * 3,
+    )
+    for n in (0, 1, 2, 37, 133, 134, 135, 307):
+        inputs = Case("any", n=n).inputs()
+        got = function(inputs["query"], inputs["key"], inputs["value"])
+        assert got.shape == (2, n, 3, 5)
+        if n:
+            assert_close(got, definition(inputs))
+
+
+def gradients(inputs, upstream, **options):
+    variables = cases.differentiable(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(variables)
+        outputs = window_attention(**inputs, **options)
+        loss = tf.reduce_sum(outputs * tf.cast(upstream, outputs.dtype))
+    return tape.gradient(loss, variables)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "float16" not in case.name], ids=str
+)
+@pytest.mark.parametrize("implementation", OTHERS)
+def test_gradients_match_reference(implementation, case):
+    inputs = case.inputs()
+    upstream = np.random.default_rng(7).normal(size=inputs["query"].shape)
+    got = gradients(inputs, upstream, implementation=implementation)
+    want = gradients(
+        cases.to_float64(inputs), upstream, implementation="reference"
+    )
+    for name in want:
+        # A key that nothing sees has no gradient in one and 0 in the other.
+        assert np.isfinite(tf.cast(got[name], "float32")).all(), name
+        assert_close(
+            tf.cast(got[name], "float64"), want[name], case.dtype, factor=2
+        )
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_gradients_by_finite_differences(implementation):
+    case = Case(
+        "small",
+        b=1,
+        n=5,
+        d=2,
+        window_size=2,
+        dilation=(1, 2, 1),
+        g=2,
+        global_count=(1,),
+        key_mask="some",
+        dtype="float64",
+    )
+    inputs = case.inputs()
+    variables = cases.differentiable(inputs)
+    upstream = np.random.default_rng(7).normal(size=inputs["query"].shape)
+
+    def loss(*values):
+        outputs = window_attention(
+            **{**inputs, **dict(zip(variables, values, strict=True))},
+            implementation=implementation,
+        )
+        return tf.reduce_sum(outputs * upstream)
+
+    theoretical, numerical = tf.test.compute_gradient(
+        tf.function(loss), list(variables.values()), delta=1e-5
+    )
+    for by_tape, by_difference in zip(theoretical, numerical, strict=True):
+        np.testing.assert_allclose(by_tape, by_difference, atol=1e-8)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_definition_by_hand(implementation):
+    """Three tokens, window 2, all scores equal: means of the values seen."""
+    zeros = tf.zeros((1, 3, 1, 1))
+    value = tf.reshape([1.0, 10.0, 100.0], (1, 3, 1, 1))
+    outputs, scores = window_attention(
+        zeros,
+        zeros,
+        value,
+        window_size=2,
+        return_scores=True,
+        implementation=implementation,
+    )
+    assert_close(outputs[0, :, 0, 0], [11 / 2, 111 / 3, 110 / 2])
+    assert_close(
+        scores[0, 0],
+        [[0, 1 / 2, 1 / 2], [1 / 3, 1 / 3, 1 / 3], [1 / 2, 1 / 2, 0]],
+    )
+
+
+@pytest.mark.parametrize("n", [37, 307])
+@pytest.mark.parametrize("dilation", [1, 2, (1, 2, 3)], ids=str)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_sees_the_window_and_nothing_else(implementation, dilation, n):
+    """A key's gradient is 0 exactly where the query must not see it."""
+    case = Case("any", n=n, window_size=10, dilation=dilation, b=1)
+    inputs = case.inputs()
+    query = n // 2
+    with tf.GradientTape() as tape:
+        tape.watch(inputs["value"])
+        outputs = window_attention(**inputs, implementation=implementation)
+        loss = tf.reduce_sum(outputs[:, query], axis=-1)
+    seen = tape.gradient(loss, inputs["value"])[0, :, :, 0].numpy() != 0
+    steps = dilation if isinstance(dilation, tuple) else [dilation] * 3
+    for head, step in enumerate(steps):
+        want = {query + step * j for j in range(-5, 6)} & set(range(n))
+        assert set(np.flatnonzero(seen[:, head])) == want
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_large_scores_stay_finite(implementation):
+    inputs = Case("large", n=307, g=2, key_mask="some").inputs()
+    inputs["query"] *= 1e4
+    got = window_attention(**inputs, implementation=implementation)
+    assert_close(got, definition(inputs), factor=10)
+
+
+@pytest.mark.parametrize("implementation", OTHERS)
+def test_same_bits_twice(implementation):
+    inputs = Case("any", n=307, g=3, key_mask="some").inputs()
+    first = window_attention(**inputs, implementation=implementation)
+    second = window_attention(**inputs, implementation=implementation)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("implementation", ["chunked", "reference"])
+@pytest.mark.parametrize("n", [37, 307])
+def test_dropout(implementation, n):
+    inputs = Case("any", n=n, window_size=22, g=2).inputs()
+    options = dict(implementation=implementation, return_scores=True)
+    plain, scores = window_attention(**inputs, **options)
+    options["dropout_rate"] = 0.5
+
+    def drop(seed):
+        return window_attention(**inputs, **options, dropout_seed=seed)
+
+    first, kept_scores = drop([1, 2])
+    second, _ = drop([1, 2])
+    other, _ = drop([1, 3])
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - other).max() > 0.1
+    # Scores are those before dropout.
+    np.testing.assert_array_equal(scores, kept_scores)
+    # What is kept is scaled, so that the mean stays.
+    mean = np.mean([drop([9, seed])[0] for seed in range(100)], axis=0)
+    assert np.abs(mean - plain).mean() < 0.2 * np.abs(plain).mean()
+
+
+def test_none_takes_the_best():
+    inputs = Case("any").inputs()
+    np.testing.assert_allclose(
+        window_attention(**inputs), definition(inputs), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_short_input_is_one_chunk_of_its_own_length():
+    """30 tokens with a window of 512 cost 30 x 30 scores, not 128 x 640."""
+    inputs = Case("short", n=31, window_size=512).inputs()
+    tensors, options = cases.split(inputs)
+    graph = tf.function(
+        lambda t: window_attention(**t, **options, implementation="chunked")
+    ).get_concrete_function(tensors)
+    sizes = {
+        output.shape.num_elements()
+        for op in graph.graph.get_operations()
+        for output in op.outputs
+    }
+    assert max(sizes) == 2 * 3 * 31 * 31
+    assert chunked.CHUNK_SIZE > 31
+
+
+ERRORS = [
+    (dict(window_size=5), ValueError, "must be even.*Try 6"),
+    (dict(window_size=0), ValueError, "positive even integer"),
+    (dict(window_size=2.0), ValueError, "positive even integer"),
+    (dict(dilation=0), ValueError, "`dilation` must be a positive"),
+    (dict(dilation=(1, 2)), ValueError, "one for each of the 3 heads"),
+    (dict(implementation="fast"), ValueError, "'chunked'.*'fast'"),
+    (dict(key_mask=np.ones((2, 37), int)), TypeError, "must be bool"),
+    (dict(key_mask=np.ones((2, 36), bool)), ValueError, r"\(2, 37\)"),
+    (dict(query=np.ones((2, 37, 15), "f")), ValueError, "heads, head size"),
+    (dict(key=np.ones((2, 37, 3, 7), "f")), ValueError, "`key` must have"),
+    (dict(value=np.ones((2, 36, 3, 5), "f")), ValueError, "`value` must"),
+    (dict(key=np.ones((2, 37, 3, 5), "d")), TypeError, "float32.*float64"),
+    (
+        dict(
+            query=np.ones((2, 37, 3, 5), int),
+        ),
+        TypeError,
+        "floating point",
+    ),
+    (dict(global_key=np.ones((2, 2, 3, 5), "f")), ValueError, "all three"),
+    (dict(dropout_rate=1.0), ValueError, r"\[0, 1\)"),
+    (dict(dropout_rate=0.1), ValueError, "needs a `dropout_seed`"),
+]
+
+
+@pytest.mark.parametrize(
+    "change, error, match", ERRORS, ids=[error[2] for error in ERRORS]
+)
+def test_errors(change, error, match):
+    with pytest.raises(error, match=match):
+        window_attention(**{**Case("any").inputs(), **change})
+
+
+def test_global_errors():
+    inputs = Case("any", g=3).inputs()
+    with pytest.raises(ValueError, match="same shape"):
+        window_attention(
+            **{**inputs, "global_value": inputs["global_value"][:, :2]}
+        )
+    with pytest.raises(ValueError, match="`global_key_mask` must have"):
+        window_attention(
+            **{**inputs, "global_key_mask": inputs["global_key_mask"][:, :2]}
+        )
