@@ -205,9 +205,9 @@ class BytePairEncoder:
     def _merge_bytes(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids that merging gives and the word of each."""
         data = tf.io.decode_raw(tf.strings.reduce_join(words), tf.uint8)
-        num_words = tf.size(words)
-        owners = tf.repeat(tf.range(num_words), tf.strings.length(words))
-        tokens, owners = self._merge(tf.cast(data, tf.int32), owners, num_words)
+        sizes = tf.strings.length(words)
+        owners = tf.repeat(tf.range(tf.size(words)), sizes)
+        tokens, owners = self._merge(tf.cast(data, tf.int32), owners, sizes)
         return tf.gather(self._token_ids, tokens), owners
 
     def _build_word_table(

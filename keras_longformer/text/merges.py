@@ -35,27 +35,36 @@ class MergeLoop:
         self._results = cpu_constant(tables.results)
 
     def __call__(
-        self, tokens: tf.Tensor, words: tf.Tensor, num_words: tf.Tensor
+        self, tokens: tf.Tensor, words: tf.Tensor, sizes: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the tokens that are left when no rule applies any more.
 
         Args:
             tokens: int32 `(tokens,)`, the bytes of all words.
             words: int32 `(tokens,)`, ascending, the word of each byte.
-            num_words: int32, more than any entry of `words`.
+            sizes: int32 `(words,)`, the number of bytes of each word.
 
         Returns:
             The tokens and the word of each. The words' own order is lost;
             within a word the tokens are in order.
         """
+        num_words = tf.size(sizes)
         if not self._in_order:
             return self._merge_words(tokens, words, num_words)
-        sizes = tf.math.bincount(words, minlength=num_words)
-        is_long = tf.gather(sizes > LONG_WORD_BYTES, words)
-        short = tf.where(~is_long)[:, 0]
-        long = tf.where(is_long)[:, 0]
+        is_long = sizes > LONG_WORD_BYTES
+        return tf.cond(
+            tf.reduce_any(is_long),
+            lambda: self._merge_separately(tokens, words, is_long),
+            lambda: self._merge_words(tokens, words, num_words),
+        )
+
+    def _merge_separately(self, tokens, words, is_long):
+        """Merges long words in the loop that is made for them."""
+        is_long_token = tf.gather(is_long, words)
+        long = tf.where(is_long_token)[:, 0]
+        short = tf.where(~is_long_token)[:, 0]
         short_tokens, short_words = self._merge_words(
-            tf.gather(tokens, short), tf.gather(words, short), num_words
+            tf.gather(tokens, short), tf.gather(words, short), tf.size(is_long)
         )
         long_tokens, long_words = self._merge_long_words(
             tf.gather(tokens, long), tf.gather(words, long)
@@ -73,26 +82,25 @@ class MergeLoop:
         """
 
         def merge_once(tokens, words, done_tokens, done_words, _):
-            ranks = self._ranks(tokens, words)
+            rules, applies = self._rules_of_pairs(tokens, words)
+            ranks = tf.where(applies, rules, NO_RULE)
             best = tf.math.unsorted_segment_min(ranks, words[:-1], num_words)
             is_best = tf.equal(ranks, tf.gather(best, words[:-1]))
-            taken = is_best & (ranks < NO_RULE)
-            taken = tf.cond(
-                tf.reduce_any(taken & shifted_right(taken, False)),
-                lambda: self._without_overlaps(taken),
-                lambda: taken,
+            taken = self._one_at_a_time(applies & is_best, words, num_words)
+            tokens, swallowed = self._replaced(tokens, rules, taken)
+            is_done = tf.gather(
+                tf.cast(tf.equal(best, NO_RULE), tf.int32), words
             )
-            if not self._in_order:
-                taken = _first_of_word(taken, words[:-1], num_words)
-            tokens, words = self._merged(tokens, words, ranks, taken)
-            is_live = tf.gather(best < NO_RULE, words)
-            live, done = tf.where(is_live)[:, 0], tf.where(~is_live)[:, 0]
+            # 0 goes on, 1 is done, 2 is gone.
+            fate = tf.where(swallowed, 2, is_done)
+            tokens, tokens_now_done, _ = tf.dynamic_partition(tokens, fate, 3)
+            words, words_now_done, _ = tf.dynamic_partition(words, fate, 3)
             return (
-                tf.gather(tokens, live),
-                tf.gather(words, live),
-                tf.concat([done_tokens, tf.gather(tokens, done)], 0),
-                tf.concat([done_words, tf.gather(words, done)], 0),
-                tf.size(live) > 1,
+                tokens,
+                words,
+                tf.concat([done_tokens, tokens_now_done], 0),
+                tf.concat([done_words, words_now_done], 0),
+                tf.size(tokens) > 1,
             )
 
         nothing = tf.zeros([0], tf.int32)
@@ -118,12 +126,17 @@ class MergeLoop:
         """
 
         def merge_once(tokens, words, _):
-            ranks = self._ranks(tokens, words)
+            rules, applies = self._rules_of_pairs(tokens, words)
+            ranks = tf.where(applies, rules, NO_RULE)
             best = _minimum_around(ranks, self._longest)
-            taken = tf.equal(ranks, best) & (ranks < NO_RULE)
-            taken = self._every_second(taken, ranks)
-            tokens, words = self._merged(tokens, words, ranks, taken)
-            return tokens, words, tf.reduce_any(taken)
+            taken = _every_second(applies & tf.equal(ranks, best), ranks)
+            tokens, swallowed = self._replaced(tokens, rules, taken)
+            kept = tf.where(~swallowed)[:, 0]
+            return (
+                tf.gather(tokens, kept),
+                tf.gather(words, kept),
+                tf.reduce_any(taken),
+            )
 
         tokens, words, _ = tf.while_loop(
             lambda *state: state[-1],
@@ -134,40 +147,51 @@ class MergeLoop:
         )
         return tokens, words
 
-    def _ranks(self, tokens, words):
-        """Returns the rank of each pair, `NO_RULE` where none applies."""
+    def _rules_of_pairs(self, tokens, words):
+        """Returns each pair's one possible rule and whether it applies."""
         left, right = tokens[:-1], tokens[1:]
         place = tf.gather(self._displacements, left) + right
-        rule = tf.gather(self._rules, place)
-        applies = tf.equal(tf.gather(self._lefts, rule), left)
-        applies &= tf.equal(words[:-1], words[1:])
-        return tf.where(applies, rule, NO_RULE)
+        rules = tf.gather(self._rules, place)
+        applies = tf.equal(tf.gather(self._lefts, rules), left)
+        return rules, applies & tf.equal(words[:-1], words[1:])
 
-    def _merged(self, tokens, words, ranks, taken):
-        """Replaces each taken pair by the token that its rule makes."""
-        rule = tf.where(taken, ranks, tf.size(self._lefts) - 1)
-        left = tf.where(taken, tf.gather(self._results, rule), tokens[:-1])
-        tokens = tf.concat([left, tokens[-1:]], 0)
-        swallowed = tf.concat([[False], taken], 0)
-        kept = tf.where(~swallowed)[:, 0]
-        return tf.gather(tokens, kept), tf.gather(words, kept)
+    def _replaced(self, tokens, rules, taken):
+        """Puts what a taken pair makes in place of its left token.
 
-    def _without_overlaps(self, taken):
-        """Keeps every second pair of a run: `aaaa` has `aa` twice, not thrice.
-
-        Two best pairs of a word that touch are equal pairs of equal tokens.
+        Returns:
+            The tokens, and whether each is the right one of a taken pair,
+            which has to go.
         """
-        run_starts = taken & ~shifted_right(taken, False)
-        return taken & _is_even(run_starts)
+        left = tf.where(taken, tf.gather(self._results, rules), tokens[:-1])
+        tokens = tf.concat([left, tokens[-1:]], 0)
+        return tokens, tf.concat([[False], taken], 0)
 
-    def _every_second(self, taken, ranks):
-        """`_without_overlaps` where a run of equal pairs is not taken as a
-        whole: the run counts from its first pair, and is left alone if that
-        one is."""
-        run_starts = tf.not_equal(ranks, shifted_right(ranks, -1))
-        run_of = tf.cumsum(tf.cast(run_starts, tf.int32)) - 1
-        first = tf.gather(tf.where(run_starts)[:, 0], run_of)
-        return taken & tf.gather(taken, first) & _is_even(run_starts)
+    def _one_at_a_time(self, best, words, num_words):
+        """Returns which of the words' best pairs may be merged together."""
+        if not self._in_order:
+            return _first_of_word(best, words[:-1], num_words)
+        return tf.cond(
+            tf.reduce_any(best & shifted_right(best, False)),
+            lambda: _without_overlaps(best),
+            lambda: best,
+        )
+
+
+def _without_overlaps(best: tf.Tensor) -> tf.Tensor:
+    """Keeps every second pair of a run: `aaaa` has `aa` twice, not thrice.
+
+    Two best pairs of a word that touch are equal pairs of equal tokens.
+    """
+    return best & _is_even(best & ~shifted_right(best, False))
+
+
+def _every_second(best: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
+    """`_without_overlaps` where a part of a run may be best: the run counts
+    from its first pair, and is left alone if that one is not best."""
+    run_starts = tf.not_equal(ranks, shifted_right(ranks, -1))
+    run_of = tf.cumsum(tf.cast(run_starts, tf.int32)) - 1
+    first = tf.gather(tf.where(run_starts)[:, 0], run_of)
+    return best & tf.gather(best, first) & _is_even(run_starts)
 
 
 def _is_even(run_starts: tf.Tensor) -> tf.Tensor:

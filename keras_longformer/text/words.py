@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 LETTER, NUMBER, OTHER, SPACE, EDGE = range(5)
-BLOCK_SIZE = 256  # Code points a block of the two-stage class table.
+BLOCK_BITS = 8  # A block of the two-stage class table has 256 code points.
 BLANK, APOSTROPHE = ord(" "), ord("'")
 
 
@@ -70,17 +70,20 @@ class CharacterClasses:
         for name, value in names.items():
             for first, last in ranges[name]:
                 classes[first : last + 1] = value
+        size = 1 << BLOCK_BITS
         blocks, block_of = np.unique(
-            classes.reshape(-1, BLOCK_SIZE), axis=0, return_inverse=True
+            classes.reshape(-1, size), axis=0, return_inverse=True
         )
-        offsets = block_of.reshape(-1).astype(np.int32) * BLOCK_SIZE
+        offsets = block_of.reshape(-1).astype(np.int32) * size
         self._block_offsets = cpu_constant(offsets)
         self._classes = cpu_constant(blocks.reshape(-1))
 
     def __call__(self, code_points: tf.Tensor) -> tf.Tensor:
         """Returns the int32 class of each int32 code point."""
-        block = tf.gather(self._block_offsets, code_points // BLOCK_SIZE)
-        return tf.gather(self._classes, block + code_points % BLOCK_SIZE)
+        block = tf.bitwise.right_shift(code_points, BLOCK_BITS)
+        within = tf.bitwise.bitwise_and(code_points, (1 << BLOCK_BITS) - 1)
+        offset = tf.gather(self._block_offsets, block)
+        return tf.gather(self._classes, offset + within)
 
 
 def word_starts(
