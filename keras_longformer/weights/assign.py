@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import keras
 import numpy as np
 
 # A problem, the names that it concerns, and what to do about it.
@@ -38,7 +39,7 @@ class Assigned:
 
 
 def assign(
-    model,
+    model: keras.Layer,
     arrays: Mapping[str, np.ndarray],
     *,
     source: str = "The arrays",
@@ -123,7 +124,9 @@ def without(
     }
 
 
-def weights_by_name(model, names: Sequence[str]) -> dict:
+def weights_by_name(
+    model: keras.Layer, names: Sequence[str]
+) -> dict[str, keras.Variable]:
     """Returns a model's weights under `names` where these end their paths.
 
     A weight that none of them fits stands under its path without the names

@@ -5,6 +5,7 @@ import os
 import tempfile
 import warnings
 
+import keras
 import numpy as np
 
 from keras_longformer.weights import configs
@@ -63,7 +64,7 @@ def read_hugging_face(preset: str, *, load_weights: bool = True) -> Preset:
     return Preset(checkpoint.source, config, arrays, *tokenizer)
 
 
-def save_hugging_face(model, folder: str) -> None:
+def save_hugging_face(model: keras.Model, folder: str) -> None:
     """Writes a model as a folder that `transformers` loads.
 
     `config.json`, `model.safetensors` (float32) and, if the model has a

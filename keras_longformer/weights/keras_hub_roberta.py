@@ -10,6 +10,7 @@ on the left they equal Hugging Face's.
 import os
 from operator import attrgetter
 
+import keras
 import numpy as np
 
 from keras_longformer.weights import readers
@@ -35,6 +36,19 @@ LAYER = (
     ("output", "_feedforward_output_dense"),
     ("output_layer_norm", "_feedforward_layer_norm"),
 )
+MASKED_LM = (
+    ("lm_head/intermediate_dense", "masked_lm_head._intermediate_dense"),
+    (
+        "lm_head/intermediate_layer_norm",
+        "masked_lm_head._intermediate_layer_norm",
+    ),
+)
+CLASSIFIER = (("pooled_dense", "pooled_dense"), ("logits", "output_dense"))
+TASK_NAMES = tuple(
+    f"{family}{task}"
+    for family in ("Roberta", "XLMRoberta")
+    for task in ("MaskedLM", "TextClassifier")
+)
 
 
 def is_known_name(preset: str) -> bool:
@@ -50,35 +64,32 @@ def is_known_name(preset: str) -> bool:
     )
 
 
-def read_keras_hub(preset, *, load_weights: bool = True) -> Preset:
+def read_keras_hub(
+    preset: str | keras.Model, *, load_weights: bool = True
+) -> Preset:
     """Opens a KerasHub RoBERTa.
 
     Args:
         preset: str, a preset's folder, name or handle, or the
-            `RobertaBackbone` itself, or a task that has one.
+            `RobertaBackbone`, `RobertaMaskedLM` or `RobertaTextClassifier`
+            itself, or one of XLM-RoBERTa's.
         load_weights: bool, `False` reads the configuration only.
 
     Returns:
-        A `Preset`. A task's head is not read.
+        A `Preset`, with the head's arrays if a task was saved or given.
     """
-    import keras_hub
-
     if isinstance(preset, str | os.PathLike):
         source = os.fspath(preset)
-        model = keras_hub.models.Backbone.from_preset(
-            source, load_weights=load_weights
-        )
+        model = _open(source, load_weights)
         tokenizer = _read_tokenizer(source)
     else:
-        source = preset.name
-        model = getattr(preset, "backbone", preset)
-        tokenizer = (None, None)
-    config = to_keywords(model)
+        source, model, tokenizer = preset.name, preset, (None, None)
+    config = to_keywords(getattr(model, "backbone", model))
     arrays = to_ours(model) if load_weights else {}
     return Preset(source, config, arrays, *tokenizer)
 
 
-def to_keywords(backbone) -> dict:
+def to_keywords(backbone: keras.Model) -> dict:
     """Returns our backbone's keywords for KerasHub's `RobertaBackbone`."""
     if type(backbone).__name__ not in CLASS_NAMES:
         raise ValueError(
@@ -98,14 +109,23 @@ def to_keywords(backbone) -> dict:
     }
 
 
-def to_ours(backbone) -> dict[str, np.ndarray]:
-    """Returns the arrays of KerasHub's `RobertaBackbone` in our names."""
+def to_ours(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the arrays of KerasHub's RoBERTa, or of its task, in our names.
+
+    Kernels, biases and norms have our layouts already: Keras's own.
+    """
+    backbone = getattr(model, "backbone", model)
     modules = [(ours, backbone, path) for ours, path in EMBEDDINGS]
     for i, layer in enumerate(backbone.transformer_layers):
         modules += [(f"layer_{i}/{ours}", layer, path) for ours, path in LAYER]
     arrays = {}
+    if hasattr(model, "masked_lm_head"):
+        modules += [(ours, model, path) for ours, path in MASKED_LM]
+        bias = model.masked_lm_head._bias
+        arrays["lm_head/output_bias"] = _float32(bias)
+    elif hasattr(model, "pooled_dense"):
+        modules += [(ours, model, path) for ours, path in CLASSIFIER]
     for ours, owner, path in modules:
-        # Kernels, biases and norms have our layouts: Keras' own.
         for weight in attrgetter(path)(owner).weights:
             arrays[f"{ours}/{weight.name}"] = _float32(weight)
     positions = backbone.embeddings.position_embedding.position_embeddings
@@ -117,6 +137,22 @@ def to_ours(backbone) -> dict[str, np.ndarray]:
         (1, width), np.float32
     )
     return arrays
+
+
+def _open(preset, load_weights):
+    """Opens a preset as the task that it is, or as a backbone."""
+    import keras_hub
+
+    task_config = os.path.join(preset, "task.json")
+    if os.path.isfile(task_config):
+        class_name = readers.read_json(task_config).get("class_name")
+        if class_name in TASK_NAMES:
+            return getattr(keras_hub.models, class_name).from_preset(
+                preset, load_weights=load_weights
+            )
+    return keras_hub.models.Backbone.from_preset(
+        preset, load_weights=load_weights
+    )
 
 
 def _float32(variable):

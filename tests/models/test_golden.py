@@ -190,10 +190,6 @@ def test_save_hugging_face_gives_the_same_weights(task, cls, tmp_path):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
-# Keras 3.15 with NumPy 2, when it writes weights.
-@pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
 def test_keras_hub_roberta(tmp_path):
     roberta = keras_hub.models.RobertaBackbone(
         vocabulary_size=53,

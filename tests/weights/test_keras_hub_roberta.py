@@ -10,11 +10,6 @@ from keras_longformer.weights import load_preset
 from keras_longformer.weights import preset_kind
 from keras_longformer.weights import read_keras_hub
 
-# Keras 3.15 with NumPy 2, when it writes weights.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 SIZES = {
     "vocabulary_size": 19,
     "num_layers": 2,
@@ -112,6 +107,45 @@ def test_preset_folder(tmp_path, cls):
         preset.arrays["layer_0/attention/global_key/bias"],
         want["layer_0/attention/key/bias"],
     )
+
+
+@pytest.mark.parametrize(
+    "cls, options, names",
+    [
+        (
+            "RobertaMaskedLM",
+            {},
+            [
+                "lm_head/intermediate_dense/kernel",
+                "lm_head/intermediate_dense/bias",
+                "lm_head/intermediate_layer_norm/gamma",
+                "lm_head/intermediate_layer_norm/beta",
+                "lm_head/output_bias",
+            ],
+        ),
+        (
+            "RobertaTextClassifier",
+            {"num_classes": 4},
+            [
+                "pooled_dense/kernel",
+                "pooled_dense/bias",
+                "logits/kernel",
+                "logits/bias",
+            ],
+        ),
+    ],
+)
+def test_task_preset(tmp_path, cls, options, names):
+    backbone = random_backbone()
+    task = getattr(keras_hub.models, cls)(backbone, **options)
+    bare = read_keras_hub(backbone).arrays
+    task.save_to_preset(tmp_path)
+    arrays = load_preset(tmp_path).arrays
+    assert set(names) == {n for n in arrays if "/global_" not in n} - set(bare)
+    want = read_keras_hub(task).arrays
+    for name in names:
+        np.testing.assert_array_equal(arrays[name], want[name])
+    assert load_preset(tmp_path, load_weights=False).arrays == {}
 
 
 def test_tokenizer(tmp_path):
