@@ -88,6 +88,18 @@ def pack(
     )
 
 
+def length_buckets(longest: int, shortest: int = 256) -> list[int]:
+    """Returns lengths for `pad_to`: doubling from `shortest` to `longest`.
+
+    Example: `length_buckets(1500)` is `[256, 512, 1024, 1500]`.
+    """
+    buckets = []
+    while shortest < longest:
+        buckets.append(shortest)
+        shortest *= 2
+    return [*buckets, longest]
+
+
 def check_packing(
     sequence_length: int | None, pad_to: PadTo, truncate: str
 ) -> None:

@@ -6,6 +6,7 @@ import keras
 import keras_hub
 import tensorflow as tf
 
+from keras_longformer.text.inputs import as_texts
 from keras_longformer.text.masking import find_tokens
 from keras_longformer.text.masking import mask_tokens
 from keras_longformer.text.packing import Packed
@@ -14,7 +15,6 @@ from keras_longformer.text.packing import check_packing
 from keras_longformer.text.packing import pack
 from keras_longformer.text.special_tokens import MASK
 from keras_longformer.text.tokenizer import LongformerTokenizer
-from keras_longformer.text.tokenizer import as_texts
 
 SEQUENCE_LENGTH = 4096  # Of the released longformer-base-4096.
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import keras
 import keras_hub
-import numpy as np
 import tensorflow as tf
 
 from keras_longformer.text.byte_pair import BytePairEncoder
 from keras_longformer.text.byte_pair import Tokens
+from keras_longformer.text.graphs import EncoderGraphs
+from keras_longformer.text.inputs import as_ids
+from keras_longformer.text.inputs import as_texts
+from keras_longformer.text.inputs import flat
 from keras_longformer.text.special_tokens import END
 from keras_longformer.text.special_tokens import MASK
 from keras_longformer.text.special_tokens import PAD
@@ -120,7 +123,7 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
         """
         texts = as_texts(inputs)
         chosen = self._special_token_ids_in_text(special_tokens_in_text)
-        ids = self._graphs.encode(_flat(texts), chosen)
+        ids = self._graphs.encode(flat(texts), chosen)
         return self._shaped(ids, texts, self.pad_token_id)
 
     def tokenize_with_offsets(self, inputs, special_tokens_in_text=None):
@@ -144,7 +147,7 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
         """
         texts = as_texts(inputs)
         chosen = self._special_token_ids_in_text(special_tokens_in_text)
-        tokens = self._graphs.encode_with_offsets(_flat(texts), chosen)
+        tokens = self._graphs.encode_with_offsets(flat(texts), chosen)
         return Tokens(
             ids=self._shaped(tokens.ids, texts, self.pad_token_id),
             starts=self._shaped(tokens.starts, texts, 0),
@@ -155,8 +158,8 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
         """Returns the text that token ids stand for.
 
         Args:
-            inputs: ids, a list or tensor of rank 1 for one text, of higher
-                rank, ragged too, for a batch.
+            inputs: an id, a list or tensor of them for one text, or nested
+                lists or a tensor of higher rank, ragged too, for a batch.
             skip_special_tokens: whether `<s>`, `<pad>` and the others are
                 left out instead of written.
 
@@ -320,108 +323,6 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
                     "constructor."
                 )
         return super().from_config(config)
-
-
-class EncoderGraphs:
-    """The encoder as graphs, traced once for each set of special tokens.
-
-    Keras and SavedModel look for functions and tables on every object they
-    track and would export all these graphs on their own; on this object,
-    which neither tracks, they find none.
-    """
-
-    def __init__(self, encoder: BytePairEncoder, max_text_bytes: int | None):
-        self.encoder = encoder
-        self._max_text_bytes = max_text_bytes
-        self._traced = {}
-
-    def encode(self, texts, special_tokens: dict[str, int]):
-        """Runs `BytePairEncoder.encode`."""
-        return self._run(self.encoder.encode, texts, special_tokens)
-
-    def encode_with_offsets(self, texts, special_tokens: dict[str, int]):
-        """Runs `BytePairEncoder.encode_with_offsets`."""
-        return self._run(
-            self.encoder.encode_with_offsets, texts, special_tokens
-        )
-
-    def _run(self, method, texts, special_tokens):
-        key = (method.__name__, tuple(special_tokens))
-        if key not in self._traced:
-
-            def encode(texts):
-                with tf.device("CPU"):
-                    texts = within_size(texts, self._max_text_bytes)
-                    return method(texts, special_tokens)
-
-            self._traced[key] = tf.function(
-                encode,
-                input_signature=[tf.TensorSpec([None], tf.string)],
-                autograph=False,
-            )
-        return self._traced[key](texts)
-
-
-def within_size(texts: tf.Tensor, max_text_bytes: int | None) -> tf.Tensor:
-    """Returns string `(b,)` texts, having checked the size of each."""
-    if max_text_bytes is None:
-        return texts
-    sizes = tf.strings.length(texts)
-    row = tf.argmax(tf.concat([sizes, [-1]], 0))
-    largest = tf.reduce_max(tf.concat([sizes, [-1]], 0))
-    message = tf.strings.format(
-        "LongformerTokenizer: text {} of the batch has {} bytes, more than "
-        f"`max_text_bytes={max_text_bytes}`. Cut it, split it, or make the "
-        "tokenizer with a larger `max_text_bytes`.",
-        (row, largest),
-    )
-    check = tf.debugging.Assert(largest <= max_text_bytes, [message])
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(texts)
-
-
-def as_texts(inputs) -> tf.Tensor | tf.RaggedTensor:
-    """Returns strings of any kind as a string tensor."""
-    if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
-        if isinstance(inputs, np.ndarray):
-            inputs = inputs.tolist()
-        try:
-            inputs = tf.convert_to_tensor(inputs, tf.string)
-        except (TypeError, ValueError):
-            inputs = _ragged(inputs, tf.string)
-    if inputs.dtype != tf.string:
-        raise TypeError(
-            "LongformerTokenizer takes strings. Received a tensor of "
-            f"{inputs.dtype.name}. Token ids go to the model without a "
-            "preprocessor."
-        )
-    return inputs
-
-
-def as_ids(inputs) -> tf.Tensor | tf.RaggedTensor:
-    """Returns token ids of any kind as an int32 tensor."""
-    if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
-        try:
-            inputs = tf.convert_to_tensor(inputs)
-        except ValueError:
-            inputs = _ragged(inputs, tf.int32)
-    return tf.cast(inputs, tf.int32)
-
-
-def _ragged(inputs, dtype: tf.DType) -> tf.RaggedTensor:
-    try:
-        return tf.ragged.constant(inputs, dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"Expected a (nested) list, array or tensor of {dtype.name}. "
-            f"Received: {inputs!r:.200}."
-        ) from error
-
-
-def _flat(texts: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
-    if isinstance(texts, tf.RaggedTensor):
-        texts = texts.flat_values
-    return tf.reshape(texts, [-1])
 
 
 def _chosen_special_tokens(choice: bool | Sequence[str]) -> tuple[str, ...]:

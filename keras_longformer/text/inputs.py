@@ -1,0 +1,50 @@
+"""Takes texts and ids in the forms that Keras users have them in."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def as_texts(inputs) -> tf.Tensor | tf.RaggedTensor:
+    """Returns strings of any kind as a string tensor."""
+    if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
+        if isinstance(inputs, np.ndarray):
+            inputs = inputs.tolist()
+        try:
+            inputs = tf.convert_to_tensor(inputs, tf.string)
+        except (TypeError, ValueError):
+            inputs = _ragged(inputs, tf.string)
+    if inputs.dtype != tf.string:
+        raise TypeError(
+            "LongformerTokenizer takes strings. Received a tensor of "
+            f"{inputs.dtype.name}. Token ids go to the model without a "
+            "preprocessor."
+        )
+    return inputs
+
+
+def as_ids(inputs) -> tf.Tensor | tf.RaggedTensor:
+    """Returns token ids of any kind as an int32 tensor; one id as `(1,)`."""
+    if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
+        try:
+            inputs = tf.convert_to_tensor(inputs)
+        except ValueError:
+            inputs = _ragged(inputs, tf.int32)
+    ids = tf.cast(inputs, tf.int32)
+    return ids[None] if ids.shape.rank == 0 else ids
+
+
+def _ragged(inputs, dtype: tf.DType) -> tf.RaggedTensor:
+    try:
+        return tf.ragged.constant(inputs, dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"Expected a (nested) list, array or tensor of {dtype.name}. "
+            f"Received: {inputs!r:.200}."
+        ) from error
+
+
+def flat(texts: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+    """Returns texts of any shape as string `(texts,)`."""
+    if isinstance(texts, tf.RaggedTensor):
+        texts = texts.flat_values
+    return tf.reshape(texts, [-1])
