@@ -285,12 +285,11 @@ def _read_shards(folder, index_path, read):
         loaders.update(
             {name: _bind(arrays.__getitem__, name) for name in arrays}
         )
-    # An h5 index leaves out the group that the file puts in front.
-    names = [name.removesuffix(":0") for name in loaders]
+    # An h5 index says `<model>/roberta/...` of what is stored as `roberta/...`.
     absent = [
         name
         for name in weight_map
-        if not any(n.endswith(name.removesuffix(":0")) for n in names)
+        if name not in loaders and name.partition("/")[2] not in loaders
     ]
     if absent:
         raise ValueError(

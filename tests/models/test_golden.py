@@ -190,7 +190,8 @@ def test_save_hugging_face_gives_the_same_weights(task, cls, tmp_path):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
-def test_keras_hub_roberta(tmp_path):
+@pytest.fixture
+def keras_hub_roberta():
     roberta = keras_hub.models.RobertaBackbone(
         vocabulary_size=53,
         num_layers=2,
@@ -199,13 +200,41 @@ def test_keras_hub_roberta(tmp_path):
         intermediate_dim=37,
         max_sequence_length=20,
     )
+    randomize(roberta)
+    return roberta
+
+
+def randomize(model):
     rng = np.random.default_rng(0)
-    for weight in roberta.weights:
+    for weight in model.weights:
         weight.assign(rng.normal(0, 0.3, weight.shape))
-    roberta.save_to_preset(tmp_path)
-    backbone = LongformerBackbone.from_preset(str(tmp_path))
+
+
+def test_keras_hub_roberta(keras_hub_roberta, tmp_path):
+    keras_hub_roberta.save_to_preset(tmp_path)
+    model = LongformerBackbone.from_preset(str(tmp_path))
     inputs, _ = read("roberta", "right_padding")
-    want = roberta({n: inputs[n] for n in ("token_ids", "padding_mask")})
-    assert_near(
-        call(backbone, inputs), np.asarray(want), inputs["padding_mask"]
+    want = np.asarray(call(keras_hub_roberta, inputs))
+    assert_near(call(model, inputs), want, inputs["padding_mask"])
+
+
+def test_keras_hub_masked_lm(keras_hub_roberta, tmp_path):
+    task = keras_hub.models.RobertaMaskedLM(keras_hub_roberta)
+    randomize(task)
+    task.save_to_preset(tmp_path)
+    model = LongformerMaskedLM.from_preset(str(tmp_path), preprocessor=None)
+    inputs, _ = read("roberta", "right_padding")
+    want = np.asarray(masked_lm_logits(task, inputs))
+    got = masked_lm_logits(model, inputs)
+    assert_near(got, want, inputs["padding_mask"])
+
+
+def test_keras_hub_text_classifier(keras_hub_roberta, tmp_path):
+    task = keras_hub.models.RobertaTextClassifier(keras_hub_roberta, 5)
+    randomize(task)
+    task.save_to_preset(tmp_path)
+    model = LongformerTextClassifier.from_preset(
+        str(tmp_path), preprocessor=None
     )
+    inputs = first_is_global(read("roberta", "right_padding")[0])
+    assert_near(call(model, inputs), np.asarray(call(task, inputs)))

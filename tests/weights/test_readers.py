@@ -102,9 +102,11 @@ def test_shards_are_joined(folder):
 
 
 def test_h5_shards_are_joined(folder):
-    write_h5(folder / "one.h5", {"layer/model/a:0": np.ones(1)})
-    write_h5(folder / "two.h5", {"layer/model/b:0": np.ones(2)})
-    index = {"weight_map": {"model/a:0": "one.h5", "model/b:0": "two.h5"}}
+    write_h5(folder / "one.h5", {"roberta/a:0": np.ones(1)})
+    write_h5(folder / "two.h5", {"lm_head/b:0": np.ones(2)})
+    index = {
+        "weight_map": {"tf/roberta/a:0": "one.h5", "tf/lm_head/b:0": "two.h5"}
+    }
     (folder / "tf_model.h5.index.json").write_text(json.dumps(index))
     assert len(open_checkpoint(folder).arrays) == 2
 
