@@ -1,4 +1,4 @@
-"""Foreign names, layouts and configurations, and what we call them.
+"""Foreign names and layouts of weights, and ours.
 
 RoBERTa, Longformer, XLM-RoBERTa and CamemBERT name their weights alike, so one
 table serves them all. It is written in PyTorch's spelling; `pytorch_name`
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Layouts: how an array of theirs becomes ours. The two letters are axes of
-# PyTorch's array, which has its output axis first.
+# Layouts: how PyTorch's array, whose output axis comes first, becomes ours.
 AS_IS = "as is"
 TRANSPOSED = "(out, in) -> (in, out)"
 SPLIT_OUTPUT = "(h * d, m) -> (m, h, d)"
@@ -63,8 +62,8 @@ LAYER = (
 
 POOLER = (("pooler", "pooler.dense", DENSE),)
 
-# Ours are KerasHub's names. Theirs calls a text's classifier of two layers and
-# a token's or choice's of one by the same name.
+# Our heads' names are KerasHub's. Theirs are the same for a text's classifier,
+# of two layers, and a token's or choice's, of one.
 OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)
 HEADS = (
     ("lm_head/intermediate_dense", "lm_head.dense", DENSE),
