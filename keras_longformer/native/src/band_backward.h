@@ -123,6 +123,21 @@ static void MultiplySeen(Band band, bool plain, int64_t first_query,
   }
 }
 
+// One half of a block, for tiles that the band's edge crosses.
+static GradientBlock Half(GradientBlock block, int64_t number, int64_t width) {
+  const int64_t shift = number * (kTile / 2);
+  block.first += shift;
+  block.count = Max(0, Min(kTile / 2, block.count - shift));
+  block.queries += shift * width;
+  block.output_gradients += shift * width;
+  if (block.query_gradients != nullptr) {
+    block.query_gradients += shift * width;
+  }
+  block.log_sum += shift;
+  block.delta += shift;
+  return block;
+}
+
 // All gradients that one block of queries and one tile of keys give each other.
 static void AttendGradient(Band band, const GradientBlock& block,
                            const GradientTile& keys, int64_t d, int64_t width,
@@ -137,6 +152,13 @@ static void AttendGradient(Band band, const GradientBlock& block,
   const int64_t first_key = tile.first + part.first_k;
   const bool all_seen = AllSeen(band, first_query, first_query + num_q - 1,
                                 first_key, first_key + num_k - 1);
+  if (!all_seen && block.count > kTile / 2) {
+    for (int64_t i = 0; i < 2; ++i) {
+      AttendGradient(band, Half(block, i, width), keys, d, width, scores,
+                     products);
+    }
+    return;
+  }
   const float* queries = block.queries + part.first_q * width;
   const float* output_gradients = block.output_gradients + part.first_q * width;
   const int64_t corner = part.first_q * kTile + part.first_k;

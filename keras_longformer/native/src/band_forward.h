@@ -22,9 +22,11 @@ static KLF_INLINE float QueryFactor(int64_t d) {
   return kLog2E / sqrtf(static_cast<float>(d));
 }
 
-// kTile queries and what is known of their softmax so far.
+// kTile queries and what is known of their softmax so far. Rows of matrices are
+// kTile floats; `lanes` of them, from the pointers on, belong to this block.
 struct QueryBlock {
   int64_t first, count;
+  int64_t lanes;
   float* queries;  // (d, q), scaled
   float* outputs;  // (d, q), not yet divided by `sums`
   float* peaks;    // (q,): subtracted from the scores
@@ -43,20 +45,21 @@ static void HidePairs(Band band, const QueryBlock& block, int64_t first_key,
     const int64_t offset = first_key + r - block.first;
     const Ints first = Broadcast(static_cast<int32_t>(offset - band.last));
     const Ints last = Broadcast(static_cast<int32_t>(offset - band.first));
-    for (int v = 0; v < kVectors; ++v) {
-      float* s = scores + r * kTile + v * kLanes;
-      const Ints q = lanes + v * kLanes;
+    for (int x = 0; x < block.lanes; x += kLanes) {
+      float* s = scores + r * kTile + x;
+      const Ints q = lanes + x;
       const Ints seen = (q >= first) & (q <= last);
       Store(s, seen ? Load(s) : Broadcast(-INFINITY));
     }
   }
 }
 
-static void HideRows(const int32_t* seen, int64_t rows, float* scores) {
+static void HideRows(const QueryBlock& block, const int32_t* seen,
+                     int64_t rows, float* scores) {
   for (int64_t r = 0; r < rows; ++r) {
     if (seen[r]) continue;
-    for (int v = 0; v < kVectors; ++v) {
-      Store(scores + r * kTile + v * kLanes, Broadcast(-INFINITY));
+    for (int x = 0; x < block.lanes; x += kLanes) {
+      Store(scores + r * kTile + x, Broadcast(-INFINITY));
     }
   }
 }
@@ -67,7 +70,8 @@ static void Soften(const QueryBlock& block, int64_t rows, int64_t d,
                    float* scores) {
   Vector peak[kVectors];
   Ints moved = {};
-  for (int v = 0; v < kVectors; ++v) {
+  const int num_vectors = static_cast<int>(block.lanes) / kLanes;
+  for (int v = 0; v < num_vectors; ++v) {
     const float* s = scores + v * kLanes;
     const Vector old = Load(block.peaks + v * kLanes);
     Vector a = old, b = old, c = old, e = old;
@@ -83,7 +87,7 @@ static void Soften(const QueryBlock& block, int64_t rows, int64_t d,
     moved |= peak[v] > old + kPeakSlack;
   }
   const bool rescale = Any(moved);
-  for (int v = 0; v < kVectors; ++v) {
+  for (int v = 0; v < num_vectors; ++v) {
     const int x = v * kLanes;
     const Vector old = Load(block.peaks + x);
     const Vector now = rescale ? peak[v] : old;
@@ -126,11 +130,11 @@ static void AddSeenOnly(Band band, const QueryBlock& block, int64_t first_key,
                         const float* weights) {
   for (int64_t r = 0; r < rows; ++r) {
     alignas(64) int32_t seen[kTile];
-    for (int64_t q = 0; q < kTile; ++q) {
+    for (int64_t q = 0; q < block.lanes; ++q) {
       seen[q] = Sees(band, block.first + q, first_key + r) ? -1 : 0;
     }
     for (int64_t i = 0; i < d; ++i) {
-      for (int64_t q = 0; q < kTile; ++q) {
+      for (int64_t q = 0; q < block.lanes; ++q) {
         const float term = values[r * d + i] * weights[r * kTile + q];
         float* o = block.outputs + i * kTile + q;
         *o = seen[q] ? *o + term : *o;
@@ -139,28 +143,46 @@ static void AddSeenOnly(Band band, const QueryBlock& block, int64_t first_key,
   }
 }
 
+// One half of a block. In a tile that the band's edge crosses, half a block
+// sees fewer keys than a whole one.
+static QueryBlock Half(const QueryBlock& block, int64_t number) {
+  const int64_t shift = number * (kTile / 2);
+  return {block.first + shift,
+          Max(0, Min(kTile / 2, block.count - shift)),
+          kTile / 2,
+          block.queries + shift,
+          block.outputs + shift,
+          block.peaks + shift,
+          block.sums + shift};
+}
+
 // One tile of keys for one block of queries. Rows of keys that no query of the
 // block can see are left out.
 static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
                    int64_t d, const float* keys, const float* values,
                    float* scores) {
+  if (block.count == 0) return;
   const int64_t last_query = block.first + block.count - 1;
   const int64_t from = Max(0, block.first + band.first - tile.first);
-  const int64_t to =
-      Min(tile.count, last_query + band.last - tile.first + 1);
+  const int64_t to = Min(tile.count, last_query + band.last - tile.first + 1);
   const int64_t rows = to - from;
   if (rows <= 0) return;
   const int64_t first_key = tile.first + from;
   const bool all_seen = AllSeen(band, block.first, last_query, first_key,
                                 first_key + rows - 1);
+  if (!all_seen && block.lanes == kTile) {
+    Attend(band, Half(block, 0), tile, d, keys, values, scores);
+    Attend(band, Half(block, 1), tile, d, keys, values, scores);
+    return;
+  }
 
-  Multiply({keys + from * d, d, 1}, rows, block.queries, kTile, d, kTile,
+  Multiply({keys + from * d, d, 1}, rows, block.queries, kTile, d, block.lanes,
            scores, kTile, false);
   if (!all_seen) HidePairs(band, block, first_key, rows, scores);
-  if (tile.any_hidden) HideRows(tile.seen + from, rows, scores);
+  if (tile.any_hidden) HideRows(block, tile.seen + from, rows, scores);
   Soften(block, rows, d, scores);
   if (all_seen || tile.values_finite) {
-    Multiply({values + from * d, 1, d}, d, scores, kTile, rows, kTile,
+    Multiply({values + from * d, 1, d}, d, scores, kTile, rows, block.lanes,
              block.outputs, kTile, true);
   } else {
     AddSeenOnly(band, block, first_key, rows, d, values + from * d, scores);
@@ -172,6 +194,7 @@ static void StartBlock(const Problem& p, const Tokens& tokens, int64_t number,
                        float* scratch, float* rows, QueryBlock* block) {
   block->first = number * kTile;
   block->count = Min(kTile, tokens.count - block->first);
+  block->lanes = kTile;
   block->queries = scratch;
   block->outputs = block->queries + p.d * kTile;
   block->peaks = block->outputs + p.d * kTile;
@@ -189,14 +212,22 @@ static void StartBlock(const Problem& p, const Tokens& tokens, int64_t number,
 template <class T>
 static void FinishBlock(const Problem& p, const Item& item,
                         const Tokens& tokens, const QueryBlock& block,
-                        float* row) {
+                        float* rows) {
   float* log_sum = p.log_sum + (item.b * p.h + item.h) * p.n + item.phase;
+  for (int64_t i = 0; i < p.d; i += 8) {
+    const int64_t columns = Min(8, p.d - i);
+    for (int64_t q = 0; q < block.count; ++q) {
+      for (int64_t c = 0; c < columns; ++c) {
+        rows[q * p.d + i + c] = block.outputs[(i + c) * kTile + q];
+      }
+    }
+  }
   for (int64_t q = 0; q < block.count; ++q) {
     const float sum = block.sums[q];
     const bool nothing = sum == 0.0f;
     const float factor = nothing ? 0.0f : 1.0f / sum;
-    for (int64_t i = 0; i < p.d; ++i) row[i] = block.outputs[i * kTile + q];
-    StoreRow(row, p.d, factor, tokens.Row<T>(p.output, block.first + q));
+    StoreRow(rows + q * p.d, p.d, factor,
+             tokens.Row<T>(p.output, block.first + q));
     log_sum[(block.first + q) * item.dilation] =
         nothing ? INFINITY : block.peaks[q] + log2f(sum);
   }
@@ -224,7 +255,13 @@ static void AttendTiles(const Problem& p, const Tokens& tokens, Band band,
     if (!StartKeyTile(tokens, k, &tile)) continue;
     PackKeys<T>(tokens, key, tile, p.d, p.d, keys);
     tile.values_finite = PackKeys<T>(tokens, value, tile, p.d, p.d, values);
+    const int64_t next = k + kTile;
+    const int64_t rows = Min(kTile, Min(last, tokens.count) - next);
     for (int64_t i = 0; i < num; ++i) {
+      for (int64_t r = i; r < rows; r += num) {
+        Prefetch(tokens.Row<T>(key, next + r), 0, 1, p.d);
+        Prefetch(tokens.Row<T>(value, next + r), 0, 1, p.d);
+      }
       Attend(band, blocks[i], tile, p.d, keys, values, scores);
     }
   }

@@ -10,7 +10,7 @@ namespace {
 // Blocks of kTile tokens in an item, where there is work enough for all
 // threads. Forward: queries that share a packed tile of keys (at most
 // kMaxForwardBlocks). Backward: pairs between two items are computed twice.
-constexpr int64_t kForwardBlocks = 4;
+constexpr int64_t kForwardBlocks = 8;
 constexpr int64_t kBackwardBlocks = 16;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -71,6 +71,8 @@ Job::Job(const Problem& problem, bool backward, int64_t num_threads)
       backward_(backward) {
   problem_.dilation = dilation_.data();
   if (problem.b == 0 || problem.h == 0 || problem.d == 0) return;
+  one_dilation_ = std::count(dilation_.begin(), dilation_.end(),
+                             dilation_[0]) == problem.h;
   if (backward) {
     num_global_items_ = problem.b * problem.h * CeilDiv(problem.g, kTile);
   }
@@ -108,10 +110,16 @@ Item Job::ItemAt(int64_t number) const {
   item.global_tile = -1;
   item.b = number / first_items_.back();
   number %= first_items_.back();
-  const auto after =
-      std::upper_bound(first_items_.begin(), first_items_.end(), number);
-  item.h = after - first_items_.begin() - 1;
-  number -= first_items_[item.h];
+  if (one_dilation_) {
+    // All heads of one stretch together: their rows lie side by side.
+    item.h = number % problem_.h;
+    number /= problem_.h;
+  } else {
+    const auto after =
+        std::upper_bound(first_items_.begin(), first_items_.end(), number);
+    item.h = after - first_items_.begin() - 1;
+    number -= first_items_[item.h];
+  }
   item.dilation = dilation_[item.h];
   const int64_t stretches =
       CeilDiv(CeilDiv(n, item.dilation), num_blocks_ * kTile);

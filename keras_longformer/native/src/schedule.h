@@ -45,6 +45,7 @@ class Job {
   bool backward_;
   int64_t num_blocks_;                // kTile tokens each, in an item
   int64_t num_global_items_ = 0;      // come first: they are the longest
+  bool one_dilation_ = true;          // the same for all heads
   std::vector<int64_t> first_items_;  // of each head, within one sequence
   int64_t num_items_ = 0;
 

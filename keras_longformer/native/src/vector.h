@@ -103,6 +103,26 @@ static KLF_INLINE void FromFloat(float x, BFloat16* target) {
   target->bits = static_cast<uint16_t>(is_nan ? nan : rounded);
 }
 
+typedef uint16_t HalfInts __attribute__((vector_size(kBytes / 2)));
+
+// The next kLanes elements as floats, and back.
+static KLF_INLINE Vector LoadFloats(const float* p) { return Load(p); }
+static KLF_INLINE Vector LoadFloats(const BFloat16* p) {
+  HalfInts bits;
+  std::memcpy(&bits, p, sizeof(bits));
+  return (Vector)(__builtin_convertvector(bits, Ints) << 16);
+}
+static KLF_INLINE void StoreFloats(Vector v, float* p) { Store(p, v); }
+static KLF_INLINE void StoreFloats(Vector v, BFloat16* p) {
+  const Ints bits = (Ints)v;
+  const Ints upper = (bits >> 16) & 0xffff;
+  const Ints rounded = ((bits + 0x7fff + (upper & 1)) >> 16) & 0xffff;
+  const Ints is_nan = (bits & 0x7fffffff) > Broadcast(0x7f800000);
+  const HalfInts result =
+      __builtin_convertvector(is_nan ? upper | 0x40 : rounded, HalfInts);
+  std::memcpy(p, &result, sizeof(result));
+}
+
 }  // namespace KLF_NAMESPACE
 }  // namespace keras_longformer
 
