@@ -44,7 +44,7 @@ class LongformerAttention(keras.layers.Layer):
             marks, which XLA cannot compile: Keras's `jit_compile="auto"` is
             then off. An int makes the shapes static, for XLA; a row that marks
             more raises an error, and under XLA, which cannot raise, gives NaN.
-            0 leaves the global projections out of the computation.
+            0 leaves the global projections out of computation and training.
         dropout: float in [0, 1), dropout of the attention probabilities.
         use_bias: bool, whether the projections have a bias.
         kernel_initializer: initializer of the projections.
@@ -150,6 +150,13 @@ class LongformerAttention(keras.layers.Layer):
         self.global_query = self._projection("global_query")
         self.global_key = self._projection("global_key")
         self.global_value = self._projection("global_value")
+        if max_global_tokens == 0:  # Nothing would train them.
+            for layer in (
+                self.global_query,
+                self.global_key,
+                self.global_value,
+            ):
+                layer.trainable = False
         if dropout:
             self.seed_generator = keras.random.SeedGenerator()
 
@@ -365,12 +372,13 @@ class LongformerAttention(keras.layers.Layer):
         """
         if self.global_key.quantization_mode is not None:
             return projected()
-        g = rows.shape[1]
-        if g is not None:
-            fold = g * self.num_heads < inputs.shape[-1]
-            return folded() if fold else projected()
-        fold = tf.shape(rows)[1] * self.num_heads < inputs.shape[-1]
-        return tf.cond(fold, folded, projected)
+        g = self.max_global_tokens
+        if g is None:
+            fold = tf.shape(rows)[1] * self.num_heads < inputs.shape[-1]
+            return tf.cond(fold, folded, projected)
+        return (
+            folded() if g * self.num_heads < inputs.shape[-1] else projected()
+        )
 
     def _weights(self, layer, dtype):
         """Kernel, LoRA's share included, and bias of a projection.

@@ -266,10 +266,14 @@ class LongformerBackbone(keras_hub.models.Backbone):
             positions=positions,
         )
         if foreign is None:
-            if window_size is not None:
-                kwargs["window_size"] = window_size
-            backbone = super().from_preset(preset, load_weights, **kwargs)
-            return presets.lengthen(backbone, max_sequence_length, positions)
+            return presets.rebuild(
+                super().from_preset(preset, load_weights, **kwargs),
+                {
+                    "max_sequence_length": max_sequence_length,
+                    "window_size": window_size,
+                    "positions": positions,
+                },
+            )
         backbone = cls(**{**foreign.config, **kwargs})
         if load_weights:
             presets.assign(backbone, foreign)

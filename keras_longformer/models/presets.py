@@ -4,6 +4,7 @@ import inspect
 import logging
 
 from keras_longformer import weights
+from keras_longformer.text.packing import length_buckets
 
 LOGGER = logging.getLogger("keras_longformer")
 
@@ -69,31 +70,66 @@ def assign(model, preset, fresh=("pooler/*",)):
         )
 
 
-def lengthen(backbone, max_sequence_length, positions="copy"):
-    """Gives a backbone another number of positions.
+def rebuild(model, keywords):
+    """Gives a backbone, or a task's backbone, other arguments.
 
     Args:
-        backbone: a `LongformerBackbone`.
-        max_sequence_length: int, or `None` for no change.
-        positions: `"copy"`, `"sinusoidal"` or `"random"`.
+        model: a `LongformerBackbone` or a task with one.
+        keywords: dict of the backbone's arguments, and `positions`.
 
     Returns:
-        The backbone itself, or a new one with its weights.
+        The model itself where nothing changes, else a new one with its
+        weights.
     """
-    if max_sequence_length in (None, backbone.max_sequence_length):
-        return backbone
-    arrays = {v.path: v.numpy() for v in backbone.weights}
+    backbone = getattr(model, "backbone", model)
+    config = backbone.get_config()
+    positions = keywords.get("positions", "copy")
+    changed = {
+        name: value
+        for name, value in keywords.items()
+        if name != "positions" and value is not None and value != config[name]
+    }
+    if not changed:
+        return model
+    rebuilt = type(backbone).from_config({**config, **changed})
+    if model is not backbone:
+        preprocessor = model.preprocessor
+        if preprocessor is not None and "max_sequence_length" in changed:
+            preprocessor = with_length(
+                preprocessor, changed["max_sequence_length"]
+            )
+        own = {"backbone": rebuilt, "preprocessor": preprocessor}
+        rebuilt = type(model)(**{**model.get_config(), **own})
+    arrays = {weight.path: weight.numpy() for weight in model.weights}
+    if backbone.max_global_tokens == 0:
+        # They were not trained with the rest: start them from it once more,
+        # as the paper does after masked language modelling.
+        arrays = weights.without(arrays, ["*/attention/global_*"])
     arrays = weights.make_long(
         arrays,
-        max_sequence_length=max_sequence_length,
+        max_sequence_length=changed.get("max_sequence_length"),
         positions=positions,
         position_offset=backbone.pad_token_id + 1,
     )
-    config = backbone.get_config()
-    config["max_sequence_length"] = max_sequence_length
-    longer = type(backbone).from_config(config)
-    weights.assign(longer, arrays, source=backbone.name)
-    return longer
+    weights.assign(
+        rebuilt, arrays, source=model.name, may_be_unused=["pooler/*"]
+    )
+    return rebuilt
+
+
+def with_length(preprocessor, sequence_length):
+    """A copy of a preprocessor that truncates and pads to another length."""
+    pad_to = preprocessor.pad_to
+    if not isinstance(pad_to, str):
+        pad_to = length_buckets(sequence_length, shortest=min(pad_to))
+    return type(preprocessor).from_config(
+        {
+            **preprocessor.get_config(),
+            "tokenizer": preprocessor.tokenizer,
+            "sequence_length": sequence_length,
+            "pad_to": pad_to,
+        }
+    )
 
 
 def split_keywords(backbone_cls, keywords):

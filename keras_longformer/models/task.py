@@ -1,15 +1,14 @@
 """What every head has: optional global tokens, and `from_preset`."""
 
-import keras_hub
-
 from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.backbone import fill_global_mask
 from keras_longformer.text import LongformerTokenizer
+from keras_longformer.text.packing import length_buckets
 
 
-class LongformerTask(keras_hub.models.Task):
+class LongformerTask:
     """A `LongformerBackbone` with a head and a preprocessor.
 
     A subclass also inherits KerasHub's class for its kind of task, and says
@@ -40,7 +39,9 @@ class LongformerTask(keras_hub.models.Task):
                 class's constructor. Without `num_classes`, a classifier's head
                 comes from the preset; with it, the head starts from random
                 weights. Without `preprocessor`, one is made from the
-                preset's tokenizer, for `max_sequence_length` tokens.
+                preset's tokenizer: texts are truncated to
+                `max_sequence_length` tokens, and padded to the least of 256,
+                512, ... that holds the longest of the batch.
 
         Returns:
             The task. Weights that a preset does not have, such as those of a
@@ -53,15 +54,12 @@ class LongformerTask(keras_hub.models.Task):
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
         if weights.preset_kind(preset) == "keras_hub":
             return cls._from_own_preset(preset, load_weights, own, kwargs)
-        foreign = presets.open_foreign(
-            preset,
-            load_weights,
-            **{
-                name: own.pop(name)
-                for name in ("max_sequence_length", "window_size", "positions")
-                if name in own
-            },
-        )
+        making_long = {
+            name: own.pop(name)
+            for name in ("max_sequence_length", "window_size", "positions")
+            if name in own
+        }
+        foreign = presets.open_foreign(preset, load_weights, **making_long)
         config = {
             **foreign.config,
             "pooler": False,
@@ -78,15 +76,21 @@ class LongformerTask(keras_hub.models.Task):
 
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, kwargs):
-        """A preset of ours; KerasHub loads all that is not asked for anew."""
-        if own:
-            kwargs["backbone"] = cls.backbone_cls.from_preset(
-                preset, load_weights, **own
-            )
+        """A preset of ours, which KerasHub loads as it was saved."""
+        if "dtype" in own:
+            kwargs["dtype"] = own.pop("dtype")
         task = super().from_preset(preset, load_weights, **kwargs)
-        if "max_sequence_length" in own and task.preprocessor is not None:
-            task.preprocessor.sequence_length = own["max_sequence_length"]
-        return task
+        longest = task.backbone.max_sequence_length
+        preprocessor = task.preprocessor
+        if preprocessor is not None and "preprocessor" not in kwargs:
+            length = preprocessor.sequence_length
+            if length is None or length > longest:  # Saved for another task.
+                task.preprocessor = presets.with_length(preprocessor, longest)
+        allowed = task.backbone.max_global_tokens
+        wanted = cls.default_max_global_tokens
+        if allowed is not None and wanted is not None and allowed < wanted:
+            own.setdefault("max_global_tokens", wanted)
+        return presets.rebuild(task, own)
 
     @classmethod
     def _preprocessor(cls, foreign):
@@ -96,10 +100,27 @@ class LongformerTask(keras_hub.models.Task):
                 "merges.txt) beside it. Pass `preprocessor=None` and give the "
                 "model token ids, or a preprocessor of your own."
             )
+        longest = foreign.config["max_sequence_length"]
         return cls.preprocessor_cls(
             LongformerTokenizer(foreign.vocabulary, foreign.merges),
-            sequence_length=foreign.config["max_sequence_length"],
+            sequence_length=longest,
+            pad_to=length_buckets(longest),
         )
+
+    @staticmethod
+    def _check_vocabulary(backbone, preprocessor):
+        """Raises `ValueError` where the tokenizer has ids with no embedding."""
+        tokenizer = getattr(preprocessor, "tokenizer", None)
+        if tokenizer is None:
+            return
+        size = tokenizer.vocabulary_size()
+        if size > backbone.vocabulary_size:
+            raise ValueError(
+                f"The preprocessor's tokenizer has {size} tokens and the "
+                f"backbone embeddings for {backbone.vocabulary_size}. They "
+                "are not of one model: build the backbone with "
+                "`vocabulary_size=tokenizer.vocabulary_size()`."
+            )
 
     @classmethod
     def _read_head(cls, foreign, kwargs):

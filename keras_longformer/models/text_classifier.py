@@ -65,6 +65,8 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
     ):
         dropout = backbone.dropout if dropout is None else dropout
 
+        self._check_vocabulary(backbone, preprocessor)
+
         # Layers
         self.backbone = backbone
         self.preprocessor = preprocessor

@@ -160,20 +160,25 @@ def _attend(tensors, *, reach, causal, **options):
     """Takes a short sequence as one chunk, and cuts a longer one."""
     n = _size(tensors.query, 1)
     left, right = reach, 0 if causal else reach
-
-    def one():
-        return _attend_chunks(tensors, 1, n, 0, 0, reach, causal, **options)
-
-    def several():
-        chunks = -(-n // CHUNK_SIZE)
-        return _attend_chunks(
-            tensors, chunks, CHUNK_SIZE, left, right, reach, causal, **options
-        )
-
     short = n <= CHUNK_SIZE + left + right
-    if tf.is_tensor(short):
-        return tf.cond(short, one, several)
-    return one() if short else several()
+
+    def either(one, several):
+        # Not `tf.cond`: XLA would compile both ways, for shapes that only one
+        # of them can have.
+        if tf.is_tensor(short):
+            return tf.where(short, one, several)
+        return one if short else several
+
+    return _attend_chunks(
+        tensors,
+        either(1, -(-n // CHUNK_SIZE)),
+        either(n, CHUNK_SIZE),
+        either(0, left),
+        either(0, right),
+        reach,
+        causal,
+        **options,
+    )
 
 
 def _attend_chunks(

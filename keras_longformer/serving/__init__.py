@@ -1,0 +1,5 @@
+"""SavedModels for TF Serving."""
+
+from keras_longformer.serving.export import (
+    export_saved_model as export_saved_model,
+)
