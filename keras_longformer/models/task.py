@@ -111,7 +111,8 @@ class LongformerTask:
     def _check_vocabulary(backbone, preprocessor):
         """Raises `ValueError` where the tokenizer has ids with no embedding."""
         tokenizer = getattr(preprocessor, "tokenizer", None)
-        if tokenizer is None:
+        # While a file is loaded, the vocabulary is still to come.
+        if getattr(tokenizer, "vocabulary", None) is None:
             return
         size = tokenizer.vocabulary_size()
         if size > backbone.vocabulary_size:
