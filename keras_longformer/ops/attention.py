@@ -5,9 +5,14 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_longformer.ops import chunked
+from keras_longformer.ops import native
 from keras_longformer.ops import reference
 
-IMPLEMENTATIONS = {"chunked": chunked, "reference": reference}
+IMPLEMENTATIONS = {
+    "native": native,
+    "chunked": chunked,
+    "reference": reference,
+}
 
 
 def window_attention(
@@ -64,8 +69,10 @@ def window_attention(
         dropout_seed: int32 `(2,)`, wanted where `dropout_rate` is not 0. The
             same seed drops the same probabilities.
         return_scores: bool, whether to return the probabilities too.
-        implementation: `"chunked"`, `"reference"` or `None`, which takes the
-            best there is for the arguments.
+        implementation: `"native"`, the compiled kernel; `"chunked"`, stock
+            TensorFlow; `"reference"`; or `None`: native where it is built
+            (`python -m keras_longformer.native.build`) and can do what is
+            asked, otherwise chunked.
 
     Returns:
         float `(b, n, h, d)` in `query`'s dtype; the softmax is in float32.
@@ -79,6 +86,7 @@ def window_attention(
         ValueError: a window, dilation, shape or rate that cannot be.
         TypeError: a mask that is not bool, or unequal dtypes.
         NotImplementedError: the named implementation cannot do this.
+        RuntimeError: the native kernel is named and not built.
 
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 3.1.
     """
@@ -104,7 +112,13 @@ def window_attention(
     if key_mask is not None:
         key_mask = _mask("key_mask", key_mask, key, "key")
     _check_dropout(dropout_rate, dropout_seed)
-    return _choose(implementation)(
+    implementation = _choose(
+        implementation,
+        query,
+        dropout_rate=dropout_rate,
+        return_scores=return_scores,
+    )
+    return IMPLEMENTATIONS[implementation].window_attention(
         query,
         key,
         value,
@@ -121,12 +135,14 @@ def window_attention(
     )
 
 
-def _choose(implementation):
+def _choose(implementation, query, **options):
     """The one place that says which implementation runs."""
-    if implementation is None:
-        implementation = "chunked"
     check_implementation(implementation)
-    return IMPLEMENTATIONS[implementation].window_attention
+    if implementation is not None:
+        return implementation
+    if native.available() and native.reason_against(query, **options) is None:
+        return "native"
+    return "chunked"
 
 
 def check_implementation(implementation: str | None) -> None:

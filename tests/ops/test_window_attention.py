@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_longformer.ops import IMPLEMENTATIONS
+from keras_longformer.ops import native
 from keras_longformer.ops import chunked
 from keras_longformer.ops import window_attention
 from tests.ops import cases
@@ -12,8 +13,10 @@ from tests.ops.cases import CASES
 from tests.ops.cases import Case
 from tests.tolerances import assert_close
 
-# The compiled kernel has a test file of its own, on the same cases.
-OTHERS = [name for name in IMPLEMENTATIONS if name == "chunked"]
+# The compiled kernel runs the same cases in `test_native.py`, where it is
+# built first.
+OTHERS = ["chunked"]
+STOCK = ["chunked", "reference"]
 
 
 def definition(inputs, **options):
@@ -75,7 +78,7 @@ def test_unknown_batch_and_length(implementation, case):
     assert_close(tf.cast(got, "float64"), definition(case.inputs()), case.dtype)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", STOCK)
 def test_one_graph_for_all_lengths(implementation):
     spec = tf.TensorSpec([None, None, 3, 5])
     function = tf.function(
@@ -120,7 +123,7 @@ def test_gradients_match_reference(implementation, case):
         )
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", STOCK)
 def test_gradients_by_finite_differences(implementation):
     case = Case(
         "small",
@@ -152,7 +155,7 @@ def test_gradients_by_finite_differences(implementation):
         np.testing.assert_allclose(by_tape, by_difference, atol=1e-8)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", STOCK)
 def test_definition_by_hand(implementation):
     """Three tokens, window 2, all scores equal: means of the values seen."""
     zeros = tf.zeros((1, 3, 1, 1))
@@ -174,7 +177,7 @@ def test_definition_by_hand(implementation):
 
 @pytest.mark.parametrize("n", [37, 307])
 @pytest.mark.parametrize("dilation", [1, 2, (1, 2, 3)], ids=str)
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", STOCK)
 def test_sees_the_window_and_nothing_else(implementation, dilation, n):
     """A key's gradient is 0 exactly where the query must not see it."""
     case = Case("any", n=n, window_size=10, dilation=dilation, b=1)
@@ -191,7 +194,7 @@ def test_sees_the_window_and_nothing_else(implementation, dilation, n):
         assert set(np.flatnonzero(seen[:, head])) == want
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", STOCK)
 def test_large_scores_stay_finite(implementation):
     inputs = Case("large", n=307, g=2, key_mask="some").inputs()
     inputs["query"] *= 1e4
@@ -207,7 +210,7 @@ def test_same_bits_twice(implementation):
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("implementation", ["chunked", "reference"])
+@pytest.mark.parametrize("implementation", STOCK)
 @pytest.mark.parametrize("n", [37, 307])
 def test_dropout(implementation, n):
     inputs = Case("any", n=n, window_size=22, g=2).inputs()
@@ -230,11 +233,23 @@ def test_dropout(implementation, n):
     assert np.abs(mean - plain).mean() < 0.2 * np.abs(plain).mean()
 
 
-def test_none_takes_the_best():
+@pytest.mark.parametrize("built", [True, False])
+def test_none_takes_the_best(built, monkeypatch):
+    """Native where it is built and can, else chunked."""
+    taken = []
+    for name, module in IMPLEMENTATIONS.items():
+        monkeypatch.setattr(
+            module,
+            "window_attention",
+            lambda *_, name=name, **__: taken.append(name),
+        )
+    monkeypatch.setattr(native, "available", lambda: built)
     inputs = Case("any").inputs()
-    np.testing.assert_allclose(
-        window_attention(**inputs), definition(inputs), rtol=1e-5, atol=1e-5
-    )
+    window_attention(**inputs)
+    window_attention(**inputs, return_scores=True)
+    window_attention(**inputs, dropout_rate=0.1, dropout_seed=[1, 2])
+    window_attention(**Case("any", dtype="float16").inputs())
+    assert taken == ["native" if built else "chunked"] + ["chunked"] * 3
 
 
 def test_short_input_is_one_chunk_of_its_own_length():
