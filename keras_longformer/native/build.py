@@ -78,9 +78,7 @@ def kernel_sources() -> dict[str, tuple[str, ...]]:
     """The sources of the kernels, and the flags each is compiled with."""
     if platform.machine() in ("x86_64", "AMD64"):
         return dict(_SOURCE_FLAGS)
-    return {
-        name: flags for name, flags in _SOURCE_FLAGS.items() if not flags
-    }
+    return {name: flags for name, flags in _SOURCE_FLAGS.items() if not flags}
 
 
 def find_compiler() -> str:

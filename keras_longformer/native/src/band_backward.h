@@ -204,7 +204,7 @@ static KLF_INLINE int64_t BlockFloats(const Problem& p) {
 }
 
 static KLF_INLINE int64_t SharedFloats(const Problem& p) {
-  return 5 * kTile * Width(p) + 2 * kTile * kTile;
+  return 7 * kTile * Width(p) + 2 * kTile * kTile;
 }
 
 template <class T>
@@ -317,7 +317,7 @@ static void BackwardBand(const Problem& p, const Item& item, float* scratch) {
   const int64_t first_query = Max(0, first - band.last) / kTile * kTile;
   const int64_t last_query = Min(tokens.count, last - band.first);
 
-  float* scores = scratch + 5 * kTile * width;
+  float* scores = scratch + 7 * kTile * width;
   float* products = scores + kTile * kTile;
   float* packed = scratch + SharedFloats(p);
   const auto memory = [&](int64_t q) {
@@ -364,24 +364,35 @@ static void BackwardBand(const Problem& p, const Item& item, float* scratch) {
   }
 }
 
+constexpr int64_t kQueriesInSum = 512;
+
 // Gradients of one tile of global keys, from all queries of one head. Dilation
 // means nothing to them: the sequence is taken as one phase.
 template <class T>
 static void BackwardGlobal(const Problem& p, const Item& item, float* scratch) {
   const Tokens tokens = BandTokens(p, item);
   const Tokens globals = GlobalTokens(p, item);
-  float* scores = scratch + 5 * kTile * Width(p);
+  const int64_t size = 2 * kTile * Width(p);  // both gradients, side by side
+  float* totals = scratch + 5 * kTile * Width(p);
+  float* scores = totals + size;
   float* products = scores + kTile * kTile;
   float* packed = scratch + SharedFloats(p);
   GradientTile keys;
   const bool any =
       PackTile<T>(p, globals, p.global_key, p.global_value,
                   item.global_tile * kTile, true, scratch, &keys);
+  std::memset(totals, 0, sizeof(float) * size);
   for (int64_t q = 0; any && q < tokens.count; q += kTile) {
     const GradientBlock* block =
         PackBlock<T>(p, item, tokens, q, false, packed);
     AttendGradient(kEverywhere, *block, keys, p.d, Width(p), scores, products);
+    // Sums of sums: rounding errors do not grow with the whole length.
+    if (q % kQueriesInSum == kQueriesInSum - kTile) {
+      for (int64_t i = 0; i < size; ++i) totals[i] += keys.key_gradients[i];
+      std::memset(keys.key_gradients, 0, sizeof(float) * size);
+    }
   }
+  for (int64_t i = 0; i < size; ++i) keys.key_gradients[i] += totals[i];
   StoreKeyGradients<T>(p, globals, keys, p.global_key_gradient,
                        p.global_value_gradient);
 }

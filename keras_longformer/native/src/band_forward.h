@@ -84,15 +84,16 @@ static void Soften(const QueryBlock& block, int64_t rows, int64_t d,
     }
     for (; r < rows; ++r) a = Max(Load(s + r * kTile), a);
     peak[v] = Max(Max(a, b), Max(c, e));
-    moved |= peak[v] > old + kPeakSlack;
+    const Ints far = peak[v] > old + kPeakSlack;
+    peak[v] = far ? peak[v] : old;  // each query decides for itself
+    moved |= far;
   }
   const bool rescale = Any(moved);
   for (int v = 0; v < num_vectors; ++v) {
     const int x = v * kLanes;
     const Vector old = Load(block.peaks + x);
-    const Vector now = rescale ? peak[v] : old;
     // A query that has seen nothing yet: -inf - -inf would be NaN.
-    const Vector base = now == -INFINITY ? Vector{} : now;
+    const Vector base = peak[v] == -INFINITY ? Vector{} : peak[v];
     Vector sum0 = {}, sum1 = {};
     float* s = scores + x;
     int64_t r = 0;
@@ -117,7 +118,7 @@ static void Soften(const QueryBlock& block, int64_t rows, int64_t d,
         float* o = block.outputs + i * kTile + x;
         Store(o, Load(o) * shrink);
       }
-      Store(block.peaks + x, now);
+      Store(block.peaks + x, peak[v]);
     }
     Store(block.sums + x, sum + (sum0 + sum1));
   }
