@@ -15,11 +15,12 @@ a second, with its ratio to the Rust package.
 The competitors run where they are installed: `pip install tokenizers` and
 `pip install keras-hub tensorflow-text`.
 
-Time and memory: about 2 minutes and 2 GB on 2 cores with the defaults.
+Time and memory: about a minute and 2 GB on 2 cores with the defaults.
 
-Expected result, with RoBERTa's vocabulary on English articles: at least the
-speed of the Rust package one text at a time, three times it with 32 together
-(where Rust may use two threads), and identical ids.
+Expected result on 2 cores: identical ids, at least one and a half times the
+speed of the Rust package one text at a time, twice that with 32 together. One
+call costs about half a millisecond however short the text, so one at a time
+the Rust package is ahead below some 6,000 characters (`--characters 2000`).
 """
 
 import argparse

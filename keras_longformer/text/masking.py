@@ -36,7 +36,7 @@ def mask_tokens(
     vocabulary_size: int,
     seed: tf.Tensor,
     selection_rate: float = 0.15,
-    selection_length: int | None = None,
+    selection_length: int | tf.Tensor | None = None,
     mask_token_rate: float = 0.8,
     random_token_rate: float = 0.1,
 ) -> Masked:

@@ -157,8 +157,7 @@ class LongformerMaskedLMPreprocessor(
         mask_selection_rate: the part of a row's tokens that is to be
             predicted.
         mask_selection_length: the most of them, and the `k` of the result.
-            `None`: as many as `sequence_length` can have, or as a row of the
-            batch needs where there is none.
+            `None`: as many as a row as long as the padded batch has.
         mask_token_rate: the part of those that becomes `<mask>`.
         random_token_rate: the part of those that becomes a random token; the
             rest stays as it is.
@@ -234,7 +233,7 @@ class LongformerMaskedLMPreprocessor(
                 vocabulary_size=self.tokenizer.vocabulary_size(),
                 seed=self._generator.uniform_full_int([2], tf.int32),
                 selection_rate=self.mask_selection_rate,
-                selection_length=self._selection_length(),
+                selection_length=self._selection_length(packed.token_ids),
                 mask_token_rate=self.mask_token_rate,
                 random_token_rate=self.random_token_rate,
             )
@@ -283,12 +282,15 @@ class LongformerMaskedLMPreprocessor(
             selectable &= tf.not_equal(packed.token_ids, i)
         return selectable
 
-    def _selection_length(self) -> int | None:
+    def _selection_length(self, token_ids: tf.Tensor) -> int | tf.Tensor:
+        """Returns `k`: an int where the number of columns is known."""
         if self.mask_selection_length is not None:
             return self.mask_selection_length
-        if self.sequence_length is None:
-            return None
-        return int(self.sequence_length * self.mask_selection_rate) + 1
+        columns = token_ids.shape[1]
+        if columns is not None:
+            return int(columns * self.mask_selection_rate) + 1
+        columns = tf.cast(tf.shape(token_ids)[1], tf.float32)
+        return tf.cast(columns * self.mask_selection_rate, tf.int32) + 1
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_longformer.text.packing import check_packing
+from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.packing import pack
 
 S, E, P = 100, 102, 101  # `<s>`, `</s>` and padding.
@@ -43,6 +44,20 @@ def test_padded_length():
         ids = packed(rows, sequence_length=9, pad_to=lengths)
         assert [len(row) for row in ids] == [wanted] * 2
     assert pack(ragged([1])[:0], **IDS).token_ids.shape[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("longest", "buckets"),
+    [
+        (1500, [256, 512, 1024, 1500]),
+        (1024, [256, 512, 1024]),
+        (256, [256]),
+        (100, [100]),
+    ],
+)
+def test_length_buckets(longest, buckets):
+    assert length_buckets(longest) == buckets
+    check_packing(longest, buckets, "waterfall")
 
 
 def test_two_segments():

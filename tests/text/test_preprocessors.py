@@ -144,6 +144,17 @@ def positions_of_epochs(tokenizer, seed):
     ]
 
 
+def test_number_of_masks_follows_the_padded_length(tiny):
+    made = LongformerMaskedLMPreprocessor(
+        tiny, sequence_length=40, pad_to=[10, 40]
+    )
+    for texts, columns in ((["l"], 2), (["hello " * 9], 7)):
+        _, y, weights = made(texts)
+        assert y.shape == weights.shape == [1, columns]
+        dataset = tf.data.Dataset.from_tensors(texts).map(made)
+        assert [y.shape for _, y, _ in dataset] == [[1, columns]]
+
+
 def test_masked_lm_seed(tiny):
     first = positions_of_epochs(tiny, 5)
     assert first == positions_of_epochs(tiny, 5)
