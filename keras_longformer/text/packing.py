@@ -62,29 +62,37 @@ def pack(
             longer one until both are equal, then both; `"waterfall"` cuts the
             second before the first.
     """
-    num_special = 2 if second is None else 4
-    first_size, second_size = first.row_lengths(), None
-    if sequence_length is not None:
-        room = tf.constant(sequence_length - num_special, first_size.dtype)
-        second_size = 0 if second is None else second.row_lengths()
-        first_size = _first_share(first_size, second_size, room, truncate)
-        first = _trimmed(first, first_size)
-    edge = tf.ones_like(first_size, first.dtype)[:, None]
-    segments = [edge * start_id, first, edge * end_id]
+    first_size = tf.cast(first.row_lengths(), tf.int32)
+    second_size = tf.zeros_like(first_size)
     if second is not None:
-        if sequence_length is not None:
-            second = _trimmed(
-                second, tf.minimum(second_size, room - first_size)
-            )
-        segments += [edge * end_id, second, edge * end_id]
-    rows = tf.concat(segments, 1)
-    sizes = rows.row_lengths()
-    length = _padded_length(sizes, sequence_length, pad_to)
+        second_size = tf.cast(second.row_lengths(), tf.int32)
+    num_special = 2 if second is None else 4
+    if sequence_length is not None:
+        room = sequence_length - num_special
+        first_size = _first_share(first_size, second_size, room, truncate)
+        second_size = tf.minimum(second_size, room - first_size)
+    size = first_size + second_size + num_special
     second_start = first_size + (2 if second is None else 3)
+    length = _padded_length(size, num_special, sequence_length, pad_to)
+
+    column = tf.range(length)
+    after_first = column - first_size[:, None] - 1
+    start = tf.fill([tf.size(size), 1], tf.cast(start_id, first.dtype))
+    token_ids = tf.concat([start, _dense(first, length - 1)], 1)
+    token_ids = tf.where(after_first < 0, token_ids, pad_id)
+    is_end = tf.equal(after_first, 0)
+    if second is not None:
+        within = column - second_start[:, None]
+        is_second = (within >= 0) & (within < second_size[:, None])
+        within = tf.where(is_second, within, 0)
+        shifted = tf.gather(_dense(second, length), within, batch_dims=1)
+        token_ids = tf.where(is_second, shifted, token_ids)
+        is_end |= tf.equal(after_first, 1)
+        is_end |= tf.equal(column, size[:, None] - 1)
     return Packed(
-        token_ids=_padded(rows, length, pad_id),
-        padding_mask=tf.sequence_mask(sizes, length),
-        second_start=tf.cast(second_start, tf.int32),
+        token_ids=tf.where(is_end, end_id, token_ids),
+        padding_mask=column < size[:, None],
+        second_start=second_start,
     )
 
 
@@ -143,30 +151,20 @@ def _first_share(first_size, second_size, room, truncate):
     return tf.minimum(first_size, tf.minimum(share, room))
 
 
-def _trimmed(rows: tf.RaggedTensor, sizes: tf.Tensor) -> tf.RaggedTensor:
-    """Returns the first `sizes[i]` entries of each row."""
-    column = tf.ragged.range(rows.row_lengths()).values
-    kept = column < tf.repeat(sizes, rows.row_lengths())
-    return tf.RaggedTensor.from_row_lengths(
-        tf.boolean_mask(rows.values, kept), sizes, validate=False
-    )
-
-
-def _padded_length(sizes, sequence_length, pad_to):
+def _padded_length(size, num_special, sequence_length, pad_to):
     """Returns the number of columns: an int where it is always the same."""
     if pad_to == "sequence_length" and sequence_length is not None:
         return sequence_length
-    longest = tf.reduce_max(tf.concat([sizes, [0]], 0))
+    longest = tf.reduce_max(tf.concat([size, [num_special]], 0))
     if isinstance(pad_to, str):
         return longest
-    lengths = tf.constant(list(pad_to), longest.dtype)
+    lengths = tf.constant(list(pad_to), tf.int32)
     return lengths[tf.searchsorted(lengths, longest[None])[0]]
 
 
-def _padded(rows: tf.RaggedTensor, length, pad_id: int) -> tf.Tensor:
-    """Returns dense `(b, length)`, for a `length` that holds every row."""
+def _dense(rows: tf.RaggedTensor, length: int | tf.Tensor) -> tf.Tensor:
+    """Returns dense `(b, length)`, cut off or with 0 behind each row."""
     if isinstance(length, int):
-        return rows.to_tensor(pad_id, shape=[None, length])
-    dense = rows.to_tensor(pad_id)
-    missing = tf.cast(length, tf.int32) - tf.shape(dense)[1]
-    return tf.pad(dense, [[0, 0], [0, missing]], constant_values=pad_id)
+        return rows.to_tensor(shape=[None, length])
+    dense = rows.to_tensor()[:, :length]
+    return tf.pad(dense, [[0, 0], [0, length - tf.shape(dense)[1]]])

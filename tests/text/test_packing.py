@@ -68,6 +68,8 @@ def test_two_segments():
     ]
     result = pack(first, second, **IDS)
     assert result.second_start.numpy().tolist() == [5, 3]
+    alone = pack(first, **IDS)
+    assert alone.second_start.numpy().tolist() == [4, 2]
 
 
 @pytest.mark.parametrize(
