@@ -1,0 +1,71 @@
+"""The paper's learning rates."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises in a line to the peak, then falls as a power to nothing.
+
+    At update `s`, counted from 0, of `total_steps`:
+
+        peak * (s + 1) / warmup_steps                              s < warmup
+        peak * ((total - s) / (total - warmup)) ** power           then
+
+    so that no update is wasted on a rate of 0. Behind `total_steps` the rate
+    stays 0.
+
+    Args:
+        peak: float, the highest rate. The paper's is 3e-5, for both masked
+            language modelling and fine-tuning.
+        total_steps: int, updates in all.
+        warmup_steps: int, updates that the rise takes. The paper's: 500 for
+            masked language modelling, a tenth of all for fine-tuning.
+        power: float, 3 in the paper's masked language modelling; 1 is a line.
+
+    Example:
+    ```python
+    keras.optimizers.AdamW(
+        WarmupPolynomialDecay(3e-5, total_steps=65_000, warmup_steps=500))
+    ```
+
+    Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 5
+    and appendix.
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        warmup_steps: int = 500,
+        power: float = 3.0,
+    ):
+        super().__init__()
+        if not 0 <= warmup_steps < total_steps:
+            raise ValueError(
+                "`warmup_steps` must leave updates to fall in. Received: "
+                f"warmup_steps={warmup_steps}, total_steps={total_steps}."
+            )
+        self.peak = peak
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.power = power
+
+    def __call__(self, step):
+        """Returns the rate at update `step`, a float32 scalar."""
+        step = keras.ops.cast(step, "float32")
+        rise = (step + 1.0) / max(self.warmup_steps, 1)
+        left = (self.total_steps - step) / (
+            self.total_steps - self.warmup_steps
+        )
+        fall = keras.ops.clip(left, 0.0, 1.0) ** self.power
+        return self.peak * keras.ops.minimum(rise, fall)
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments."""
+        return {
+            "peak": self.peak,
+            "total_steps": self.total_steps,
+            "warmup_steps": self.warmup_steps,
+            "power": self.power,
+        }

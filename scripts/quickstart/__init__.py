@@ -1,0 +1,1 @@
+"""The steps of `scripts/quickstart.py`, in the order of their use."""

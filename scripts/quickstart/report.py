@@ -1,0 +1,288 @@
+"""Writes what a run measured, as a page and a picture."""
+
+import dataclasses
+import datetime
+import os
+import pathlib
+import platform
+import resource
+import time
+from importlib import metadata
+
+from quickstart.settings import Settings
+
+PACKAGES = ("keras_longformer", "tensorflow", "keras", "keras-hub", "numpy")
+GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table of masked language models.
+
+    Attributes:
+        name: str, which model.
+        length: int, tokens of its rows.
+        bits_per_token, bits_per_character: float.
+    """
+
+    name: str
+    length: int
+    bits_per_token: float
+    bits_per_character: float
+
+
+@dataclasses.dataclass
+class Results:
+    """What a run measured; steps fill it in.
+
+    Attributes:
+        rows: of the masked language models: short, random, sinusoidal,
+            copied and updated, in this order.
+        accuracies: dict of classifier's name to its part of right answers:
+            long, truncated and majority, in this order.
+        facts: dict of what else the report says, to numbers or words.
+        seconds: dict of step to the time it took.
+        answers: list of (text's beginning, right class, answer, probability).
+        version: str, the SavedModel's folder.
+        commands: str, the shell commands that serve it.
+    """
+
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    accuracies: dict[str, float] = dataclasses.field(default_factory=dict)
+    facts: dict[str, str | int | float] = dataclasses.field(
+        default_factory=dict
+    )
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    answers: list[tuple[str, str, str, float]] = dataclasses.field(
+        default_factory=list
+    )
+    version: str = ""
+    commands: str = ""
+
+
+class Step:
+    """Prints what is being done, and notes how long it took."""
+
+    def __init__(self, results: Results, title: str):
+        self.results, self.title = results, title
+
+    def __enter__(self):
+        number = len(self.results.seconds) + 1
+        print(f"\n[{number}/5] {self.title}", flush=True)
+        self.begin = time.perf_counter()
+
+    def __exit__(self, *exception):
+        took = time.perf_counter() - self.begin
+        self.results.seconds[self.title] = took
+        print(f"      {took:.0f} s", flush=True)
+
+
+def expectations(results: Results) -> list[tuple[bool, str]]:
+    """Says of each thing that the paper lets expect whether it came true."""
+    short, random, _, copied, updated = (
+        row.bits_per_token for row in results.rows
+    )
+    long, truncated, majority = results.accuracies.values()
+    gap = (copied - short) / (random - short) if random > short else 1.0
+    return [
+        (
+            copied < random and gap < 0.25,
+            f"Copied positions ({copied:.3f} bits a token) lose at most a "
+            f"quarter of what random ones ({random:.3f}) lose against the "
+            f"original ({short:.3f}).",
+        ),
+        (
+            updated < copied,
+            f"Updates at the long length improve on copying ({updated:.3f} "
+            f"after, {copied:.3f} before).",
+        ),
+        (
+            long > truncated and long > majority,
+            f"Reading all ({long:.1%}) beats reading the beginning "
+            f"({truncated:.1%}) and the commonest class ({majority:.1%}).",
+        ),
+    ]
+
+
+def masked_lm_table(results: Results) -> str:
+    """Returns the table of masked language models in Markdown."""
+    lines = [
+        "| model | tokens it reads | bits / token | bits / character |",
+        "|---|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row.name} | {row.length:,} | {row.bits_per_token:.3f} "
+        f"| {row.bits_per_character:.3f} |"
+        for row in results.rows
+    ]
+    return "\n".join(lines)
+
+
+def classifier_table(results: Results) -> str:
+    """Returns the table of classifiers in Markdown."""
+    lines = ["| classifier | accuracy |", "|---|---:|"]
+    lines += [
+        f"| {name} | {value:.1%} |"
+        for name, value in results.accuracies.items()
+    ]
+    return "\n".join(lines)
+
+
+def peak_memory_gib() -> float:
+    """Returns the most memory that this process has had at once, in GiB."""
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage / 2**20  # Linux counts KiB.
+
+
+def page(results: Results, settings: Settings) -> str:
+    """Returns the report in Markdown."""
+    facts = results.facts
+    checks = [
+        f"- {'yes' if true else '**NO**'}: {claim}"
+        for true, claim in expectations(results)
+    ]
+    answers = [
+        f"| `{text}` | {label} | {answer} | {probability:.0%} |"
+        for text, label, answer, probability in results.answers
+    ]
+    seconds = [
+        f"| {step} | {took:.0f} |" for step, took in results.seconds.items()
+    ]
+    versions = [f"{name} {_version(name)}" for name in PACKAGES]
+    chosen = [
+        f"| {name} | {value} |"
+        for name, value in dataclasses.asdict(settings).items()
+    ]
+    classes = ", ".join(f"`{name}`" for name in settings.classes)
+    when = datetime.datetime.now().isoformat(" ", "minutes")
+    total = sum(results.seconds.values())
+    return f"""\
+# A RoBERTa made long: what this run measured
+
+{when}, from {facts["checkpoint"]}. Every number here is of this run.
+
+![Bits a character and accuracy](report.png)
+
+## What was to be expected, and whether it came true
+
+{chr(10).join(checks)}
+
+## Masked language modelling
+
+{masked_lm_table(results)}
+
+The mean cross-entropy of {facts["masked"]:,} masked tokens, 15 % of
+{facts["tokens"]:,} tokens of {facts["files"]} files that no model was trained
+on. All rows of the table predict the same tokens of the same text under the
+same masks; the short model reads each long row in {settings.length_factor}
+parts. Bits a token are what the paper's Table 5 calls BPC (the loss divided by
+ln 2). Bits a character are these divided by the
+{facts["characters_per_token"]:.3f} characters that a token of this text has on
+average. The long models see {settings.window_size} tokens around each token.
+The last row is the copied one after {facts["long_updates"]} updates of
+{settings.long_batch_size} rows.
+
+## Classifying long documents
+
+{classifier_table(results)}
+
+{facts["test_documents"]} documents, balanced over the classes {classes}. A
+document is put together from real text: it opens with lines of top-level
+modules, drawn alike for all classes; a passage of one of those packages
+follows, then modules again. The class is the passage's package. It begins at
+the earliest at token {facts["first_evidence"]:,}, behind the
+{settings.short_length:,} tokens that the truncated model reads, so that one
+can only guess. Test passages and openings are of files that appear nowhere in
+training. Both models start from the updated masked LM and had
+{facts["classifier_updates"]} updates of {settings.classifier_batch_size}
+documents (the truncated one {facts["truncated_updates"]}).
+
+## Served
+
+`{results.version}` was loaded by a process that cannot import
+keras_longformer, keras_hub or tensorflow_text. The outputs differ from the
+Keras model's by at most {facts["largest_difference"]:.1e}.
+
+| text | class | answer | probability |
+|---|---|---|---:|
+{chr(10).join(answers)}
+
+```bash
+{results.commands}
+```
+
+## Time and memory
+
+| step | seconds |
+|---|---:|
+{chr(10).join(seconds)}
+| together | {total:.0f} |
+
+{os.cpu_count()} CPUs ({platform.machine()}), load {facts["load"]:.1f} at the
+end; at most {peak_memory_gib():.1f} GiB of memory. Attention:
+{facts["implementation"]}. Python {platform.python_version()},
+{", ".join(versions)}.
+
+## Settings
+
+| | |
+|---|---|
+{chr(10).join(chosen)}
+"""
+
+
+def _version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # Run from a checkout.
+        return "(not installed)"
+
+
+def draw(results: Results, settings: Settings, path: str) -> None:
+    """Draws both tables as bars, into a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(11, 4.2), width_ratios=(3, 2), layout="constrained"
+    )
+    rows = results.rows
+    colors = [GREY, RED, RED, BLUE, BLUE]
+    values = [row.bits_per_token for row in rows]
+    _bars(left, [row.name for row in rows], values, colors, "{:.2f}")
+    left.axvline(values[0], color=GREY, linewidth=1, linestyle=":", zorder=0)
+    left.set_xlabel("bits a masked token (the paper's BPC); lower is better")
+    left.set_title(
+        f"From {settings.short_length:,} to {settings.long_length:,} tokens"
+    )
+    names = list(results.accuracies)
+    shares = [100 * share for share in results.accuracies.values()]
+    _bars(right, names, shares, [BLUE, RED, GREY], "{:.0f} %")
+    right.set_xlim(0, 112)
+    right.set_xticks(range(0, 101, 25))
+    right.set_xlabel("right answers, %; higher is better")
+    right.set_title("The evidence lies behind the old length")
+    temporary = f"{path}.tmp"
+    figure.savefig(temporary, format="png", dpi=150)
+    pyplot.close(figure)
+    os.replace(temporary, path)
+
+
+def _bars(axes, names, values, colors, form):
+    bars = axes.barh(names, values, color=colors, height=0.62)
+    axes.bar_label(bars, [form.format(value) for value in values], padding=4)
+    axes.invert_yaxis()
+    axes.margins(x=0.14)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def write(results: Results, settings: Settings, folder: str) -> None:
+    """Writes `report.md` and `report.png`, each whole or not at all."""
+    draw(results, settings, os.path.join(folder, "report.png"))
+    path = pathlib.Path(folder, "report.md")
+    temporary = path.with_suffix(".md.tmp")
+    temporary.write_text(page(results, settings), encoding="utf-8")
+    os.replace(temporary, path)
