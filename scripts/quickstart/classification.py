@@ -128,7 +128,7 @@ def fine_tune(
         )
     steps = len(batches)
     _compile(classifier, masked_lm.optimizer(settings.classifier_peak, steps))
-    classifier.fit(batches)
+    classifier.fit(batches, shuffle=False)
     return steps
 
 

@@ -222,7 +222,7 @@ def train(
         batches = batches.take(updates_within(model, batches, seconds))
     steps = len(batches)
     compile_model(model, characters_per_token, optimizer(peak, steps))
-    model.fit(batches)
+    model.fit(batches, shuffle=False)
     return steps
 
 
@@ -252,8 +252,8 @@ def updates_within(
 
     The model must be compiled with a rate of 0: two updates are made.
     """
-    model.fit(batches.take(1), verbose=0)  # Traces.
+    model.fit(batches.take(1), shuffle=False, verbose=0)  # Traces.
     begin = time.perf_counter()
-    model.fit(batches.take(1), verbose=0)
+    model.fit(batches.take(1), shuffle=False, verbose=0)
     each = time.perf_counter() - begin
     return max(1, min(len(batches), int(seconds / each)))
