@@ -9,3 +9,14 @@ from keras_longformer.models.masked_lm import (
 from keras_longformer.models.text_classifier import (
     LongformerTextClassifier as LongformerTextClassifier,
 )
+from keras_longformer.text import LongformerMaskedLMPreprocessor
+from keras_longformer.text import LongformerTextClassifierPreprocessor
+from keras_longformer.text import LongformerTokenizer
+
+# KerasHub finds the classes of a preset by their backbone's.
+for _cls in (
+    LongformerTokenizer,
+    LongformerMaskedLMPreprocessor,
+    LongformerTextClassifierPreprocessor,
+):
+    _cls.backbone_cls = LongformerBackbone

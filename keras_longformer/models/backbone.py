@@ -1,5 +1,7 @@
 """The encoder."""
 
+import os
+
 import keras
 import keras_hub
 
@@ -258,6 +260,7 @@ class LongformerBackbone(keras_hub.models.Backbone):
             ValueError: a preset of another kind, a broken file, or weights
                 that do not fit: all that do not, in one error.
         """
+        preset = os.fspath(preset)
         foreign = presets.open_foreign(
             preset,
             load_weights,
@@ -265,13 +268,15 @@ class LongformerBackbone(keras_hub.models.Backbone):
             window_size=window_size,
             positions=positions,
         )
-        if foreign is None:
+        if foreign is None:  # One of ours, which KerasHub loads as it is.
+            dtype = kwargs.pop("dtype", None)
             return presets.rebuild(
-                super().from_preset(preset, load_weights, **kwargs),
+                super().from_preset(preset, load_weights, dtype=dtype),
                 {
                     "max_sequence_length": max_sequence_length,
                     "window_size": window_size,
                     "positions": positions,
+                    **kwargs,
                 },
             )
         backbone = cls(**{**foreign.config, **kwargs})

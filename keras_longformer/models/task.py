@@ -1,5 +1,7 @@
 """What every head has: optional global tokens, and `from_preset`."""
 
+import os
+
 from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
@@ -51,6 +53,7 @@ class LongformerTask:
             ValueError: a preset of another kind, a broken file, or weights
                 that do not fit.
         """
+        preset = os.fspath(preset)
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
         if weights.preset_kind(preset) == "keras_hub":
             return cls._from_own_preset(preset, load_weights, own, kwargs)

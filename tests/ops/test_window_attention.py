@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_longformer.ops import IMPLEMENTATIONS
-from keras_longformer.ops import native
 from keras_longformer.ops import chunked
+from keras_longformer.ops import native
 from keras_longformer.ops import window_attention
 from tests.ops import cases
 from tests.ops.cases import CASES

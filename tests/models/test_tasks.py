@@ -1,0 +1,196 @@
+"""Heads on raw strings: fit, predict, save, load."""
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_longformer as klf
+from tests.models import small
+from tests.models.small import LABELS
+from tests.models.small import TEXTS
+
+# KerasHub shuffles strings itself and tells Keras to, once more.
+SHUFFLE = "ignore:`shuffle=True` was passed:UserWarning"
+# A KerasHub task is compiled anew where it is loaded.
+COMPILE = "ignore:`compile\\(\\)` was not called:UserWarning"
+OPTIMIZER = "ignore:Skipping variable loading for optimizer:UserWarning"
+
+pytestmark = [
+    pytest.mark.filterwarnings(warning)
+    for warning in (SHUFFLE, COMPILE, OPTIMIZER)
+]
+
+MAKE = {"classifier": small.make_classifier, "masked_lm": small.make_masked_lm}
+
+
+def fit(task, steps=1, jit_compile="auto", **options):
+    """Two epochs of `steps` batches: their losses."""
+    task.compile(
+        optimizer=keras.optimizers.AdamW(1e-2),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=jit_compile,
+    )
+    is_classifier = isinstance(task, klf.LongformerTextClassifier)
+    labels = [LABELS * steps] if is_classifier else []
+    history = task.fit(
+        TEXTS * steps, *labels, batch_size=6, epochs=2, verbose=0, **options
+    )
+    return history.history["loss"]
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize(
+    "jit_compile, dtype",
+    [
+        (False, "float32"),
+        (True, "float32"),
+        ("auto", "float32"),
+        (False, "mixed_bfloat16"),
+    ],
+)
+def test_fit_on_strings(kind, jit_compile, dtype):
+    task = MAKE[kind](dtype=dtype, dropout=0.0)
+    loss = fit(task, steps=6, jit_compile=jit_compile)
+    assert np.isfinite(loss).all()
+    assert loss[1] < 0.95 * loss[0]
+
+
+def test_fit_learns_and_predicts():
+    classifier = small.make_classifier(pad_to=[16, 64], dropout=0.0)
+    fit(classifier, steps=20)
+    logits = classifier.predict(TEXTS, verbose=0)
+    assert (logits.argmax(-1) == LABELS).all()
+    # One text at a time pads to another length, and says the same.
+    alone = [classifier.predict([text], verbose=0)[0] for text in TEXTS[:3]]
+    np.testing.assert_allclose(alone, logits[:3], atol=1e-4)
+
+
+def test_fit_with_any_number_of_global_tokens():
+    classifier = small.make_classifier(max_global_tokens=None)
+    inputs, y, _ = keras.utils.unpack_x_y_sample_weight(
+        classifier.preprocessor(TEXTS, LABELS)
+    )
+    inputs["global_mask"] |= inputs["token_ids"] == 70
+    data = tf.data.Dataset.from_tensor_slices((inputs, y)).batch(2)
+    classifier.preprocessor = None
+    history = classifier.fit(data, epochs=2, verbose=0).history["loss"]
+    assert history[1] < history[0]
+
+
+def test_rematerialized_fit():
+    plain = small.make_classifier(dropout=0.0)
+    again = small.make_classifier(dropout=0.0, rematerialize=True)
+    again.set_weights(plain.get_weights())
+    losses = [fit(task, shuffle=False) for task in (plain, again)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize("file", ["task.keras", "task.weights.h5", "preset"])
+def test_saved_and_loaded(kind, file, tmp_path):
+    task = MAKE[kind]()
+    inputs = TEXTS
+    if kind == "masked_lm":  # Masks are random.
+        inputs = task.preprocessor(TEXTS)[0]
+        inputs = {name: x.numpy() for name, x in inputs.items()}
+
+    def predict(task):
+        if kind == "masked_lm":
+            return task(inputs)
+        return task.predict(inputs, verbose=0)
+
+    want = predict(task)
+    path = str(tmp_path / file)
+    if file == "task.keras":
+        task.save(path)
+        again = keras.saving.load_model(path)
+    elif file == "preset":
+        task.save_to_preset(path)
+        again = type(task).from_preset(path)
+    else:
+        task.save_weights(path)
+        again = MAKE[kind]()
+        again.load_weights(path)
+    assert type(again) is type(task)
+    np.testing.assert_array_equal(predict(again), want)
+
+
+def test_keras_hub_finds_our_classes(tmp_path):
+    classifier = small.make_classifier()
+    classifier.save_to_preset(tmp_path)
+    again = keras_hub.models.TextClassifier.from_preset(str(tmp_path))
+    assert type(again) is klf.LongformerTextClassifier
+    tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(str(tmp_path))
+    assert type(tokenizer) is klf.LongformerTokenizer
+
+
+def test_pretrained_then_made_long_then_classified(tmp_path):
+    """A masked LM's preset opens as a classifier of longer texts."""
+    masked_lm = small.make_masked_lm()
+    masked_lm.save_to_preset(tmp_path)
+    classifier = klf.LongformerTextClassifier.from_preset(
+        tmp_path, num_classes=3, max_sequence_length=100, window_size=16
+    )
+    backbone = classifier.backbone
+    assert backbone.max_global_tokens == 1
+    assert backbone.max_sequence_length == 100
+    assert classifier.preprocessor.sequence_length == 100
+    assert classifier.predict(TEXTS, verbose=0).shape == (len(TEXTS), 3)
+    attention = backbone.transformer_layers[0].attention
+    np.testing.assert_array_equal(
+        attention.global_value.kernel, attention.value.kernel
+    )
+
+
+def test_fills_masks():
+    masked_lm = small.make_masked_lm()
+    fit(masked_lm)
+    inputs = masked_lm.preprocessor.fill_mask_preprocess(
+        ["a <mask> text", "no mask", "<mask> and <mask>"]
+    )
+    logits = masked_lm(inputs)
+    size = masked_lm.backbone.vocabulary_size
+    assert logits.shape == (3, 2, size)
+
+
+def test_tied_embeddings():
+    masked_lm = small.make_masked_lm()
+    size = masked_lm.backbone.vocabulary_size
+    tables = [w.path for w in masked_lm.weights if size in w.shape]
+    assert tables == [
+        "embeddings/token_embedding/embeddings",
+        "lm_head/output_bias",
+    ]
+
+
+def test_softmax_activation():
+    classifier = klf.LongformerTextClassifier(
+        small.make_backbone(),
+        num_classes=2,
+        preprocessor=small.make_classifier().preprocessor,
+        activation="softmax",
+    )
+    total = classifier.predict(TEXTS, verbose=0).sum(-1)
+    np.testing.assert_allclose(total, 1, rtol=1e-5)
+    again = type(classifier).from_config(classifier.get_config())
+    assert again.get_config() == classifier.get_config()
+
+
+def test_vocabularies_must_fit():
+    with pytest.raises(ValueError, match="embeddings for 99"):
+        klf.LongformerTextClassifier(
+            small.make_backbone(vocabulary_size=99),
+            num_classes=2,
+            preprocessor=small.make_classifier().preprocessor,
+        )
+
+
+def test_sample_weights_and_datasets():
+    classifier = small.make_classifier()
+    data = tf.data.Dataset.from_tensor_slices(
+        (TEXTS, LABELS, np.ones(len(TEXTS), "float32"))
+    ).batch(3)
+    history = classifier.fit(data, verbose=0).history
+    assert np.isfinite(history["loss"]).all()

@@ -1,0 +1,73 @@
+"""Imports go down the floors only."""
+
+import ast
+import pathlib
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "keras_longformer"
+
+FLOORS = {
+    "training": 4,
+    "serving": 4,
+    "models": 3,
+    "layers": 2,
+    "text": 1,
+    "weights": 1,
+    "ops": 1,
+    "native": 0,
+}
+
+# What may be imported besides one's own folder, where the floor alone does
+# not say it.
+ALLOWED = {"text": set(), "weights": set(), "native": set()}
+
+
+def imports(path):
+    """Folders of ours that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "keras_longformer":
+                yield rest.partition(".")[0]
+
+
+FILES = sorted(
+    str(path.relative_to(PACKAGE)) for path in PACKAGE.glob("*/**/*.py")
+)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_go_down(file):
+    own = file.split("/")[0]
+    for other in imports(PACKAGE / file):
+        if other == own:
+            continue
+        assert FLOORS[other] < FLOORS[own], (
+            f"{file} (floor {FLOORS[own]}) imports {other} "
+            f"(floor {FLOORS[other]})"
+        )
+        assert other in ALLOWED.get(own, FLOORS), f"{file} imports {other}"
+        if other == "native":
+            assert file == "ops/native.py"
+
+
+def test_every_folder_has_a_floor():
+    folders = {file.split("/")[0] for file in FILES}
+    assert folders == set(FLOORS)
+
+
+def test_front_door_lists_names_only():
+    """`from ... import X as X`, and nothing else."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    docstring, *body = tree.body
+    for node in body:
+        assert isinstance(node, ast.ImportFrom)
+        assert all(alias.name == alias.asname for alias in node.names)
