@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# All tests, in an environment of their own.
+#
+#     bash scripts/test.sh [--venv FOLDER] [arguments of pytest]
+#
+# makes a virtual environment (.venv in the checkout, or FOLDER) with what is
+# needed, if it is not there, then checks the style and runs pytest. It needs
+# Python 3.11 and a package index, and may be run again: what is there stays.
+#
+#     bash scripts/test.sh tests/ops -k causal     some of the tests
+
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+take_venv "$@"
+set -- "${arguments[@]+"${arguments[@]}"}"
+make_environment test
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
+cd "$checkout"
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+exec "$python" -m pytest "$@"
