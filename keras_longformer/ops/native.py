@@ -194,14 +194,16 @@ def _module_text(target, attributes, operands, results):
     """
     names = [f"%a{number}" for number in range(len(operands))]
     types = [_type(x.dtype, x.shape) for x in operands]
-    parameters = ", ".join(f"{n}: {t}" for n, t in zip(names, types))
+    parameters = ", ".join(
+        f"{n}: {t}" for n, t in zip(names, types, strict=True)
+    )
     result_shapes = [
         [operands[operand].shape[axis] for axis in axes]
         for _, operand, axes in results
     ]
     result_types = [
         _type(dtype, shape)
-        for (dtype, *_), shape in zip(results, result_shapes)
+        for (dtype, *_), shape in zip(results, result_shapes, strict=True)
     ]
     lines, shape_operands = [], []
     # XLA wants a shape for each result, or none.
@@ -253,7 +255,7 @@ def _module_text(target, attributes, operands, results):
 def _shape_lines(name, operand, operand_type, shape, axes):
     """Lines that put the shape of a result into the tensor `name`."""
     lines, parts = [], []
-    for number, (size, axis) in enumerate(zip(shape, axes)):
+    for number, (size, axis) in enumerate(zip(shape, axes, strict=True)):
         part = f"{name}_{number}"
         parts.append(part)
         if size is not None:
