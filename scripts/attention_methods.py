@@ -11,6 +11,9 @@ import tensorflow as tf
 from keras_longformer.native import library
 from keras_longformer.ops import window_attention
 
+# One function for each pass and length is what is wanted here.
+tf.get_logger().setLevel("ERROR")
+
 HEADS, HEAD_SIZE, WINDOW_SIZE = 12, 64, 512
 REACH = WINDOW_SIZE // 2
 
