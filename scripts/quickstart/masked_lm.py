@@ -91,9 +91,10 @@ def save_as_roberta(
         for name, array in arrays.items()
         if "_global." not in name
     }
-    safetensors.numpy.save_file(
-        arrays, folder / "model.safetensors", metadata={"format": "pt"}
-    )
+    temporary = folder / "model.safetensors.tmp"
+    safetensors.numpy.save_file(arrays, temporary, metadata={"format": "pt"})
+    temporary.chmod(0o644)  # `save_file` lets only the owner read.
+    temporary.replace(folder / "model.safetensors")
     config = json.loads((folder / "config.json").read_text())
     del config["attention_window"]
     config["model_type"] = "roberta"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 import os
 import pathlib
 import platform
@@ -45,6 +46,7 @@ class Results:
         answers: list of (text's beginning, right class, answer, probability).
         version: str, the SavedModel's folder.
         commands: str, the shell commands that serve it.
+        num_steps: int, all that will be done.
     """
 
     rows: list[Row] = dataclasses.field(default_factory=list)
@@ -58,6 +60,7 @@ class Results:
     )
     version: str = ""
     commands: str = ""
+    num_steps: int = 5
 
 
 class Step:
@@ -68,7 +71,7 @@ class Step:
 
     def __enter__(self):
         number = len(self.results.seconds) + 1
-        print(f"\n[{number}/5] {self.title}", flush=True)
+        print(f"\n[{number}/{self.results.num_steps}] {self.title}", flush=True)
         self.begin = time.perf_counter()
 
     def __exit__(self, *exception):
@@ -136,99 +139,115 @@ def peak_memory_gib() -> float:
 
 def page(results: Results, settings: Settings) -> str:
     """Returns the report in Markdown."""
-    facts = results.facts
+    when = datetime.datetime.now().isoformat(" ", "minutes")
     checks = [
         f"- {'yes' if true else '**NO**'}: {claim}"
         for true, claim in expectations(results)
     ]
-    answers = [
-        f"| `{text}` | {label} | {answer} | {probability:.0%} |"
-        for text, label, answer, probability in results.answers
-    ]
-    seconds = [
-        f"| {step} | {took:.0f} |" for step, took in results.seconds.items()
-    ]
-    versions = [f"{name} {_version(name)}" for name in PACKAGES]
     chosen = [
         f"| {name} | {value} |"
         for name, value in dataclasses.asdict(settings).items()
     ]
+    parts = [
+        "# A RoBERTa made long: what this run measured",
+        f"{when}, from {results.facts['checkpoint']}. Every number here is of "
+        "this run.",
+        "![Bits a token and accuracy](report.png)",
+        "## What was to be expected, and whether it came true",
+        "\n".join(checks),
+        "## Masked language modelling",
+        masked_lm_table(results),
+        _about_masked_lm(results.facts, settings),
+        "## Classifying long documents",
+        classifier_table(results),
+        _about_classifiers(results, settings),
+        "## Served",
+        *_served(results),
+        "## Time and memory",
+        *_time_and_memory(results),
+        "## Settings",
+        "\n".join(["| | |", "|---|---|", *chosen]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about_masked_lm(facts, settings):
+    return (
+        f"The mean cross-entropy of {facts['masked']:,} masked tokens, 15 % of "
+        f"{facts['tokens']:,} tokens from the {facts['files']} test files, "
+        "which no training here has read. All rows of the table predict the "
+        "same tokens of the same text under the same masks; the short model "
+        f"reads each long row in {settings.length_factor} parts. Bits a token "
+        "are what the paper's Table 5 calls BPC (the loss divided by ln 2). "
+        "Bits a character are these divided by the "
+        f"{facts['characters_per_token']:.3f} characters that a token of this "
+        "text has on average. In the long models a token sees the "
+        f"{settings.window_size:,} around it. The last row is the copied one "
+        f"after {facts['long_updates']:,} updates, each of "
+        f"{settings.long_batch_size} rows."
+    )
+
+
+def _about_classifiers(results, settings):
+    facts = results.facts
     classes = ", ".join(f"`{name}`" for name in settings.classes)
-    when = datetime.datetime.now().isoformat(" ", "minutes")
-    total = sum(results.seconds.values())
-    return f"""\
-# A RoBERTa made long: what this run measured
+    share = next(iter(results.accuracies.values()))
+    error = math.sqrt(share * (1 - share) / facts["test_documents"])
+    return (
+        f"{facts['test_documents']:,} test documents, as many of each class: "
+        f"{classes}. A document is put together from real text: it opens with "
+        "lines of the library's top-level modules, drawn alike for all "
+        "classes; a passage from one of those packages follows; then come "
+        "modules again. The class is the passage's package. The passage begins "
+        f"at token {facts['first_evidence']:,} at the earliest, behind the "
+        f"{settings.short_length:,} tokens that the truncated model reads, "
+        "which can therefore only guess. Training and test documents share no "
+        "file. Both models start from the updated masked LM and read each of "
+        "their training documents once, "
+        f"{settings.classifier_batch_size} an update: the long one in "
+        f"{facts['classifier_updates']:,} updates, the truncated one in "
+        f"{facts['truncated_updates']:,}. The long one's accuracy has a "
+        f"standard error of {error:.1%} for the number of documents alone."
+    )
 
-{when}, from {facts["checkpoint"]}. Every number here is of this run.
 
-![Bits a character and accuracy](report.png)
+def _served(results):
+    answers = [
+        f"| `{text}` | {label} | {answer} | {probability:.0%} |"
+        for text, label, answer, probability in results.answers
+    ]
+    return [
+        f"`{results.version}` was loaded by a process that cannot import "
+        "keras_longformer, keras_hub, tensorflow_text or tokenizers. It "
+        "answered raw text. After loading, outputs differ from the Keras "
+        f"model's by at most {results.facts['largest_difference']:.1e}.",
+        "\n".join(
+            [
+                "| a test document's first line | class | answer "
+                "| probability |",
+                "|---|---|---|---:|",
+                *answers,
+            ]
+        ),
+        f"```bash\n{results.commands}\n```",
+    ]
 
-## What was to be expected, and whether it came true
 
-{chr(10).join(checks)}
-
-## Masked language modelling
-
-{masked_lm_table(results)}
-
-The mean cross-entropy of {facts["masked"]:,} masked tokens, 15 % of
-{facts["tokens"]:,} tokens of {facts["files"]} files that no model was trained
-on. All rows of the table predict the same tokens of the same text under the
-same masks; the short model reads each long row in {settings.length_factor}
-parts. Bits a token are what the paper's Table 5 calls BPC (the loss divided by
-ln 2). Bits a character are these divided by the
-{facts["characters_per_token"]:.3f} characters that a token of this text has on
-average. The long models see {settings.window_size} tokens around each token.
-The last row is the copied one after {facts["long_updates"]} updates of
-{settings.long_batch_size} rows.
-
-## Classifying long documents
-
-{classifier_table(results)}
-
-{facts["test_documents"]} documents, balanced over the classes {classes}. A
-document is put together from real text: it opens with lines of top-level
-modules, drawn alike for all classes; a passage of one of those packages
-follows, then modules again. The class is the passage's package. It begins at
-the earliest at token {facts["first_evidence"]:,}, behind the
-{settings.short_length:,} tokens that the truncated model reads, so that one
-can only guess. Test passages and openings are of files that appear nowhere in
-training. Both models start from the updated masked LM and had
-{facts["classifier_updates"]} updates of {settings.classifier_batch_size}
-documents (the truncated one {facts["truncated_updates"]}).
-
-## Served
-
-`{results.version}` was loaded by a process that cannot import
-keras_longformer, keras_hub or tensorflow_text. The outputs differ from the
-Keras model's by at most {facts["largest_difference"]:.1e}.
-
-| text | class | answer | probability |
-|---|---|---|---:|
-{chr(10).join(answers)}
-
-```bash
-{results.commands}
-```
-
-## Time and memory
-
-| step | seconds |
-|---|---:|
-{chr(10).join(seconds)}
-| together | {total:.0f} |
-
-{os.cpu_count()} CPUs ({platform.machine()}), load {facts["load"]:.1f} at the
-end; at most {peak_memory_gib():.1f} GiB of memory. Attention:
-{facts["implementation"]}. Python {platform.python_version()},
-{", ".join(versions)}.
-
-## Settings
-
-| | |
-|---|---|
-{chr(10).join(chosen)}
-"""
+def _time_and_memory(results):
+    seconds = {
+        **results.seconds,
+        "together": sum(results.seconds.values()),
+    }
+    rows = [f"| {step} | {took:.0f} |" for step, took in seconds.items()]
+    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    return [
+        "\n".join(["| step | seconds |", "|---|---:|", *rows]),
+        f"{os.cpu_count()} CPUs ({platform.machine()}, load "
+        f"{results.facts['load']:.1f} at the end), at most "
+        f"{peak_memory_gib():.1f} GiB of memory. Attention by "
+        f"{results.facts['implementation']}. Python "
+        f"{platform.python_version()}, {versions}.",
+    ]
 
 
 def _version(name):
@@ -246,7 +265,7 @@ def draw(results: Results, settings: Settings, path: str) -> None:
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(11, 4.2), width_ratios=(3, 2), layout="constrained"
+        1, 2, figsize=(12, 4), width_ratios=(5, 4), layout="constrained"
     )
     rows = results.rows
     colors = [GREY, RED, RED, BLUE, BLUE]
@@ -255,15 +274,17 @@ def draw(results: Results, settings: Settings, path: str) -> None:
     left.axvline(values[0], color=GREY, linewidth=1, linestyle=":", zorder=0)
     left.set_xlabel("bits a masked token (the paper's BPC); lower is better")
     left.set_title(
-        f"From {settings.short_length:,} to {settings.long_length:,} tokens"
+        f"Masked LM, {settings.short_length:,} tokens made "
+        f"{settings.long_length:,}",
+        loc="left",
     )
     names = list(results.accuracies)
     shares = [100 * share for share in results.accuracies.values()]
     _bars(right, names, shares, [BLUE, RED, GREY], "{:.0f} %")
     right.set_xlim(0, 112)
     right.set_xticks(range(0, 101, 25))
-    right.set_xlabel("right answers, %; higher is better")
-    right.set_title("The evidence lies behind the old length")
+    right.set_xlabel("right answers in %; higher is better")
+    right.set_title("Classes that show behind the old length", loc="left")
     temporary = f"{path}.tmp"
     figure.savefig(temporary, format="png", dpi=150)
     pyplot.close(figure)

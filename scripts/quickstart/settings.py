@@ -23,8 +23,8 @@ class Settings:
         classifier_batch_size: documents.
         classifier_peak: highest learning rate.
         rematerialize: bool, less memory for more time.
-        seconds_of_training: for each of the three trainings of a checkpoint;
-            as many updates are made as fit. `None`: all, whatever they take.
+        seconds_of_training: for each training; as many updates are made as
+            fit. `None`: all, whatever they take.
     """
 
     seed: int = 0
@@ -80,7 +80,7 @@ def for_checkpoint(settings: Settings, short_length: int) -> Settings:
     """Returns the settings for a checkpoint that reads `short_length`.
 
     One row at a time, rates of the paper's order, and as many updates as fit
-    into some minutes: roberta-base takes seconds for each.
+    into the time: roberta-base takes many seconds for each on a CPU.
     """
     return dataclasses.replace(
         settings,
@@ -92,5 +92,5 @@ def for_checkpoint(settings: Settings, short_length: int) -> Settings:
         classifier_batch_size=1,
         classifier_peak=3e-5,  # The paper's.
         rematerialize=True,
-        seconds_of_training=90,
+        seconds_of_training=settings.seconds_of_training or 90,
     )

@@ -24,11 +24,10 @@ def quickstart():
     sys.path.remove(str(SCRIPTS))
 
 
-def test_runs_from_end_to_end(quickstart, tmp_path, capsys):
-    arguments = quickstart.parse_arguments(
-        ["--quick", "--output", str(tmp_path)]
+def test_runs_from_end_to_end(quickstart, tmp_path):
+    results = quickstart.run(
+        quickstart.quickstart_settings.QUICK, str(tmp_path)
     )
-    results = quickstart.run(arguments)
     lengths = [row.length for row in results.rows]
     assert lengths == [32, 256, 256, 256, 256]
     assert len(results.answers) == 4
