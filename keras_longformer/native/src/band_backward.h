@@ -208,6 +208,17 @@ static KLF_INLINE int64_t SharedFloats(const Problem& p) {
 }
 
 template <class T>
+static KLF_INLINE float Dot(const float* a, const T* b, int64_t d) {
+  Vector sums = {};
+  int64_t i = 0;
+  for (; i + kLanes <= d; i += kLanes) sums += Load(a + i) * LoadFloats(b + i);
+  float sum = 0.0f;
+  for (; i < d; ++i) sum += a[i] * ToFloat(b[i]);
+  for (int lane = 0; lane < kLanes; ++lane) sum += sums[lane];
+  return sum;
+}
+
+template <class T>
 static GradientBlock* PackBlock(const Problem& p, const Item& item,
                                 const Tokens& tokens, int64_t first,
                                 bool want_queries, float* scratch) {
@@ -230,12 +241,11 @@ static GradientBlock* PackBlock(const Problem& p, const Item& item,
   block->finite &=
       PackRows(tokens.Row<T>(p.output_gradient, first), tokens.stride,
                block->count, p.d, width, 1.0f, block->output_gradients);
+  Prefetch(tokens.Row<T>(p.output, first), tokens.stride, block->count, p.d);
   for (int64_t q = 0; q < block->count; ++q) {
     block->log_sum[q] = log_sum[(first + q) * item.dilation];
-    const T* output = tokens.Row<T>(p.output, first + q);
-    const float* gradient = block->output_gradients + q * width;
-    float delta = 0.0f;
-    for (int64_t i = 0; i < p.d; ++i) delta += gradient[i] * ToFloat(output[i]);
+    const float delta = Dot(block->output_gradients + q * width,
+                            tokens.Row<T>(p.output, first + q), p.d);
     // A query that sees nothing has nothing to say, whatever its gradient.
     block->delta[q] = block->log_sum[q] == INFINITY ? 0.0f : delta;
   }
