@@ -3,6 +3,11 @@
 import keras
 import tensorflow as tf
 
+from keras_longformer.layers.global_tokens import both
+from keras_longformer.layers.global_tokens import check_mask
+from keras_longformer.layers.global_tokens import fill_rows
+from keras_longformer.layers.global_tokens import find_global_tokens
+from keras_longformer.layers.global_tokens import replace_rows
 from keras_longformer.ops import attention as ops
 from keras_longformer.ops import masks
 
@@ -208,10 +213,10 @@ class LongformerAttention(keras.layers.Layer):
         mask=None,
     ):
         padding_mask = mask if padding_mask is None else padding_mask
-        padding_mask = _check_mask("padding_mask", padding_mask, inputs)
-        global_mask = _check_mask("global_mask", global_mask, inputs)
+        padding_mask = check_mask("padding_mask", padding_mask, inputs)
+        global_mask = check_mask("global_mask", global_mask, inputs)
         if global_mask is not None:
-            global_mask = _both(global_mask, padding_mask)
+            global_mask = both(global_mask, padding_mask)
         dropout_rate, seeds = self._dropout_seeds(training, dropout_seed)
 
         query, key, value = (
@@ -219,9 +224,11 @@ class LongformerAttention(keras.layers.Layer):
         )
         local_mask, global_tokens, overflow = padding_mask, {}, None
         if global_mask is not None:
-            index, real, overflow = self._find_global_tokens(global_mask)
+            index, real, overflow = find_global_tokens(
+                global_mask, self.max_global_tokens, self.name
+            )
             # Out of the windows, so that each key counts once.
-            local_mask = _both(~global_mask, padding_mask)
+            local_mask = both(~global_mask, padding_mask)
             global_tokens = dict(
                 global_key=tf.gather(key, index, batch_dims=1),
                 global_value=tf.gather(value, index, batch_dims=1),
@@ -248,9 +255,9 @@ class LongformerAttention(keras.layers.Layer):
             rows, global_scores = self._attend_from_global_tokens(
                 inputs, index, real, padding_mask, dropout_rate, seeds[1]
             )
-            context = _replace_rows(context, rows, index, real)
+            context = replace_rows(context, rows, index, real)
         outputs = self.attention_output(
-            _fill_rows(context, padding_mask, overflow)
+            fill_rows(context, padding_mask, overflow)
         )
         if not return_attention_scores:
             return outputs
@@ -265,42 +272,6 @@ class LongformerAttention(keras.layers.Layer):
         if seed is None:
             seed = tf.cast(self.seed_generator.next(), tf.int32)
         return self.dropout, (seed, seed + [1, 0])
-
-    def _find_global_tokens(self, global_mask):
-        """Lists each row's global tokens in order.
-
-        Returns:
-            index: int32 `(b, g)`, positions, all of them different in a row.
-            real: bool `(b, g)`, `False` where a row has fewer than `g`; the
-                index is then some other token's.
-            overflow: bool `(b,)`, whether a row has more than
-                `max_global_tokens`; `None` where there is no such limit.
-        """
-        marked = tf.cast(global_mask, tf.int32)
-        count = tf.reduce_sum(marked, axis=1)  # (b,)
-        most = self.max_global_tokens
-        if most is None:
-            g, overflow = tf.reduce_max(count), None
-        else:
-            g = _minimum(most, global_mask.shape[1], tf.shape(global_mask)[1])
-            overflow = count > most
-            check = tf.debugging.assert_less_equal(
-                count,
-                most,
-                message=(
-                    f"'{self.name}' takes at most max_global_tokens={most} "
-                    "global tokens in a row, and `global_mask` marks more. "
-                    "Mark fewer, or build the model with a larger "
-                    "`max_global_tokens`, or None for any number. Marked in "
-                    "each row, and the limit:"
-                ),
-                summarize=64,
-            )
-            with tf.control_dependencies([check] if check is not None else []):
-                marked = tf.identity(marked)
-        # Of equal values `top_k` takes the first, so marks keep their order.
-        values, index = tf.math.top_k(marked, k=g)
-        return index, values > 0, overflow
 
     def _attend_from_global_tokens(
         self, inputs, index, real, padding_mask, dropout_rate, dropout_seed
@@ -443,53 +414,3 @@ class LongformerAttention(keras.layers.Layer):
             }
         )
         return config
-
-
-def _check_mask(name, mask, inputs):
-    if mask is None:
-        return None
-    mask = tf.convert_to_tensor(mask)
-    if mask.dtype != tf.bool:
-        raise TypeError(
-            f"`{name}` must be bool. Received: {name}.dtype={mask.dtype.name}. "
-            f"Try `tf.cast({name}, tf.bool)`."
-        )
-    if not mask.shape.is_compatible_with(inputs.shape[:2]):
-        raise ValueError(
-            f"`{name}` must have the shape (batch, length) of the inputs, "
-            f"{tuple(inputs.shape[:2])}. Received: {name}.shape={mask.shape}"
-        )
-    return mask
-
-
-def _both(mask, other):
-    return mask if other is None else mask & other
-
-
-def _minimum(limit, known, size):
-    return min(limit, known) if known is not None else tf.minimum(limit, size)
-
-
-def _replace_rows(context, rows, index, real):
-    """Puts `(b, g, h, d)` rows in their places of `(b, n, h, d)`."""
-    current = tf.gather(context, index, batch_dims=1)
-    rows = tf.where(real[:, :, None, None], rows, current)
-    b = tf.broadcast_to(tf.range(tf.shape(index)[0])[:, None], tf.shape(index))
-    return tf.tensor_scatter_nd_update(
-        context, tf.stack([b, index], axis=-1), rows
-    )
-
-
-def _fill_rows(context, padding_mask, overflow):
-    """Makes padding 0, and what has too many global tokens NaN.
-
-    The NaN is what is left of the error where XLA drops the assertion.
-    """
-    if padding_mask is None and overflow is None:
-        return context
-    keep, fill = padding_mask, tf.zeros((), context.dtype)
-    if overflow is not None:
-        keep = _both(~overflow[:, None], padding_mask)
-        fill = tf.where(overflow, float("nan"), 0.0)[:, None, None, None]
-        fill = tf.cast(fill, context.dtype)
-    return tf.where(keep[:, :, None, None], context, fill)

@@ -1,0 +1,102 @@
+"""Masks of tokens, and the rows that belong to the tokens they mark."""
+
+import tensorflow as tf
+
+
+def check_mask(name, mask, inputs):
+    """Returns the mask as a tensor, `None` as it is.
+
+    Raises:
+        TypeError: it is not bool.
+        ValueError: its shape is not the inputs' `(b, n)`.
+    """
+    if mask is None:
+        return None
+    mask = tf.convert_to_tensor(mask)
+    if mask.dtype != tf.bool:
+        raise TypeError(
+            f"`{name}` must be bool. Received: {name}.dtype={mask.dtype.name}. "
+            f"Try `tf.cast({name}, tf.bool)`."
+        )
+    if not mask.shape.is_compatible_with(inputs.shape[:2]):
+        raise ValueError(
+            f"`{name}` must have the shape (batch, length) of the inputs, "
+            f"{tuple(inputs.shape[:2])}. Received: {name}.shape={mask.shape}"
+        )
+    return mask
+
+
+def both(mask, other):
+    """Where both masks are `True`, of which the second may be `None`."""
+    return mask if other is None else mask & other
+
+
+def find_global_tokens(global_mask, most, name):
+    """Lists each row's global tokens in order.
+
+    Args:
+        global_mask: bool `(b, n)`.
+        most: int, the layer's `max_global_tokens`, or `None`.
+        name: str, the layer's, for the message.
+
+    Returns:
+        index: int32 `(b, g)`, positions, all of them different in a row.
+        real: bool `(b, g)`, `False` where a row has fewer than `g`; the
+            index is then some other token's.
+        overflow: bool `(b,)`, whether a row has more than
+            `max_global_tokens`; `None` where there is no such limit.
+    """
+    marked = tf.cast(global_mask, tf.int32)
+    count = tf.reduce_sum(marked, axis=1)  # (b,)
+    if most is None:
+        g, overflow = tf.reduce_max(count), None
+    else:
+        n = global_mask.shape[1]
+        g = (
+            min(most, n)
+            if n is not None
+            else tf.minimum(most, tf.shape(global_mask)[1])
+        )
+        overflow = count > most
+        check = tf.debugging.assert_less_equal(
+            count,
+            most,
+            message=(
+                f"'{name}' takes at most max_global_tokens={most} "
+                "global tokens in a row, and `global_mask` marks more. "
+                "Mark fewer, or build the model with a larger "
+                "`max_global_tokens`, or None for any number. Marked in "
+                "each row, and the limit:"
+            ),
+            summarize=64,
+        )
+        with tf.control_dependencies([check] if check is not None else []):
+            marked = tf.identity(marked)
+    # Of equal values `top_k` takes the first, so marks keep their order.
+    values, index = tf.math.top_k(marked, k=g)
+    return index, values > 0, overflow
+
+
+def replace_rows(context, rows, index, real):
+    """Puts `(b, g, h, d)` rows in their places of `(b, n, h, d)`."""
+    current = tf.gather(context, index, batch_dims=1)
+    rows = tf.where(real[:, :, None, None], rows, current)
+    b = tf.broadcast_to(tf.range(tf.shape(index)[0])[:, None], tf.shape(index))
+    return tf.tensor_scatter_nd_update(
+        context, tf.stack([b, index], axis=-1), rows
+    )
+
+
+def fill_rows(context, padding_mask, overflow):
+    """Makes padding 0, and what has too many global tokens NaN.
+
+    The NaN is what is left of the error where XLA drops the assertion.
+    """
+    if padding_mask is None and overflow is None:
+        return context
+    keep, fill = padding_mask, tf.zeros((), context.dtype)
+    if overflow is not None:
+        keep = both(~overflow[:, None], padding_mask)
+        fill = tf.where(overflow, float("nan"), 0.0)[:, None, None, None]
+        fill = tf.cast(fill, context.dtype)
+    return tf.where(keep[:, :, None, None], context, fill)
