@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_longformer.layers.global_tokens import both
 from keras_longformer.layers.global_tokens import check_mask
+from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.layers.global_tokens import fill_rows
 from keras_longformer.layers.global_tokens import find_global_tokens
 from keras_longformer.layers.global_tokens import replace_rows
@@ -120,14 +121,7 @@ class LongformerAttention(keras.layers.Layer):
         ops.check_window_size(window_size)
         ops.check_dilation(dilation, num_heads)
         ops.check_implementation(implementation)
-        if max_global_tokens is not None and (
-            not isinstance(max_global_tokens, int) or max_global_tokens < 0
-        ):
-            raise ValueError(
-                "`max_global_tokens` must be a non-negative integer, or None "
-                "to take as many as the mask marks. "
-                f"Received: max_global_tokens={max_global_tokens!r}"
-            )
+        check_max_global_tokens(max_global_tokens)
         if not 0 <= dropout < 1:
             raise ValueError(
                 f"`dropout` must lie in [0, 1). Received: dropout={dropout!r}"
@@ -156,12 +150,9 @@ class LongformerAttention(keras.layers.Layer):
         self.global_key = self._projection("global_key")
         self.global_value = self._projection("global_value")
         if max_global_tokens == 0:  # Nothing would train them.
-            for layer in (
-                self.global_query,
-                self.global_key,
-                self.global_value,
-            ):
-                layer.trainable = False
+            self.global_query.trainable = False
+            self.global_key.trainable = False
+            self.global_value.trainable = False
         if dropout:
             self.seed_generator = keras.random.SeedGenerator()
 

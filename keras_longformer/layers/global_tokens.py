@@ -26,6 +26,16 @@ def check_mask(name, mask, inputs):
     return mask
 
 
+def check_max_global_tokens(most):
+    """Raises `ValueError` unless `None` or a number of tokens."""
+    if most is not None and (not isinstance(most, int) or most < 0):
+        raise ValueError(
+            "`max_global_tokens` must be a non-negative integer, or None to "
+            "take as many as the mask marks. "
+            f"Received: max_global_tokens={most!r}"
+        )
+
+
 def both(mask, other):
     """Where both masks are `True`, of which the second may be `None`."""
     return mask if other is None else mask & other
