@@ -27,24 +27,11 @@ Running it again replaces the report and adds a version of the SavedModel.
 """
 
 import argparse
-import dataclasses
 import os
 import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
-import tensorflow as tf
-from quickstart import corpus
-from quickstart import report
-from quickstart import settings as quickstart_settings
-from quickstart import steps
-from quickstart.settings import Settings
-
-from keras_longformer import LongformerTokenizer
-from keras_longformer import weights
-from keras_longformer.native import library
 
 EXPECTED = "about 7 minutes on 2 cores, and 2.5 GiB of memory"
 
@@ -86,98 +73,26 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def check_checkpoint(checkpoint: str) -> tuple[LongformerTokenizer, int]:
-    """Opens a checkpoint's configuration and tokenizer.
-
-    Returns:
-        The tokenizer, and the tokens that the checkpoint reads.
-
-    Raises:
-        ValueError: it is not a RoBERTa with a byte-level BPE.
-        ImportError: a package that it needs is missing.
-    """
-    preset = weights.load_preset(checkpoint, load_weights=False)
-    if preset is None:
-        raise ValueError(
-            f"'{checkpoint}' is neither a Hugging Face folder or handle of a "
-            "RoBERTa nor a RoBERTa preset of KerasHub's."
-        )
-    if preset.vocabulary is None or preset.merges is None:
-        raise ValueError(
-            f"'{checkpoint}' has no vocab.json and merges.txt beside it."
-        )
-    tokenizer = LongformerTokenizer(preset.vocabulary, preset.merges)
-    return tokenizer, preset.config["max_sequence_length"]
-
-
-def run(
-    settings: Settings,
-    output: str,
-    checkpoint: str | None = None,
-    tokenizer: LongformerTokenizer | None = None,
-) -> report.Results:
-    """Does everything, and writes the report.
-
-    Args:
-        settings: all numbers.
-        output: str, the folder to write to.
-        checkpoint: str or `None`, to train a small RoBERTa.
-        tokenizer: the checkpoint's.
-    """
-    keras.utils.set_random_seed(settings.seed)
-    # Each of the models here is traced anew, which TensorFlow warns of.
-    tf.get_logger().setLevel("ERROR")
-    os.makedirs(output, exist_ok=True)
-    sources = corpus.read_sources()
-    size = sum(len(source.text) for source in sources)
-    print(
-        f"Text: {len(sources)} files of Python's library, {size / 1e6:.1f} "
-        f"million characters. Output: {output}"
-    )
-    results = report.Results(num_steps=4 + (checkpoint is None))
-    results.facts["checkpoint"] = f"the checkpoint `{checkpoint}`"
-    if checkpoint is None:
-        checkpoint = os.path.join(output, "roberta")
-        results.facts["checkpoint"] = f"a RoBERTa trained here, `{checkpoint}`"
-        with report.Step(results, "Training a small RoBERTa"):
-            tokenizer = steps.train_short(sources, settings, checkpoint)
-    preset = os.path.join(output, "longformer")
-    steps.lengthen(checkpoint, sources, tokenizer, settings, preset, results)
-    with report.Step(results, "Fine-tuning classifiers on long documents"):
-        classifier, test = steps.classify(
-            preset, sources, tokenizer, settings, results
-        )
-    folder = os.path.join(output, "classifier")
-    with report.Step(results, "Exporting, and asking it without the package"):
-        steps.serve(classifier, test, folder, settings, results)
-    results.facts |= {
-        "load": os.getloadavg()[0],
-        "implementation": (
-            "the native kernel" if library.available() else "chunked"
-        ),
-    }
-    report.write(results, settings, output)
-    return results
-
-
 def main() -> None:
     arguments = parse_arguments()
-    settings = quickstart_settings.QUICK if arguments.quick else Settings()
-    settings = dataclasses.replace(
-        settings,
-        seed=arguments.seed,
-        seconds_of_training=arguments.minutes and 60 * arguments.minutes,
-    )
-    tokenizer = None
+    # TensorFlow takes seconds to import, and `--help` does not need it.
+    from quickstart import pipeline
+    from quickstart import report
+
     if arguments.checkpoint is None and not arguments.quick:
         print(f"Takes {EXPECTED}.")
-    if arguments.checkpoint is not None:
-        try:
-            tokenizer, length = check_checkpoint(arguments.checkpoint)
-        except (ImportError, OSError, ValueError) as error:
-            sys.exit(f"quickstart: --checkpoint cannot be used.\n{error}")
-        settings = quickstart_settings.for_checkpoint(settings, length)
-    results = run(settings, arguments.output, arguments.checkpoint, tokenizer)
+    try:
+        settings, tokenizer = pipeline.prepare(
+            arguments.checkpoint,
+            quick=arguments.quick,
+            seed=arguments.seed,
+            minutes=arguments.minutes,
+        )
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f"quickstart: --checkpoint cannot be used.\n{error}")
+    results = pipeline.run(
+        settings, arguments.output, arguments.checkpoint, tokenizer
+    )
     print(f"\n{report.masked_lm_table(results)}")
     print(f"\n{report.classifier_table(results)}\n")
     for true, claim in report.expectations(results):

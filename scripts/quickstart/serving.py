@@ -5,10 +5,12 @@ import pathlib
 import subprocess
 import sys
 
+import tensorflow as tf
+
 import keras_longformer
 
 ANSWER = pathlib.Path(__file__).with_name("answer.py")
-IMAGE = "tensorflow/serving:2.20.0"
+IMAGE = "tensorflow/serving:2.20.0"  # For TensorFlow 2.20.
 
 
 def answer(version: str, texts: list[str]) -> dict[str, list]:
@@ -66,9 +68,15 @@ def commands(folder: str, text: str) -> str:
         text: str, of the request; must hold no apostrophe.
     """
     folder = pathlib.Path(folder).resolve()
+    note = ""
+    if not tf.__version__.startswith("2.20."):
+        note = (
+            f"# Made with TensorFlow {tf.__version__}: take a server that is "
+            "no older, where there is one.\n"
+        )
     request = json.dumps({"instances": [{"text": text}]})
     return f"""\
-# with Docker
+{note}# with Docker
 docker run --rm -p 8501:8501 -v "{folder}:/models/{folder.name}:ro" \\
     --entrypoint tensorflow_model_server {IMAGE} --rest_api_port=8501 \\
     --model_name={folder.name} --model_base_path=/models/{folder.name}

@@ -12,7 +12,7 @@ SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 
 
 @pytest.fixture(scope="module")
-def quickstart():
+def script():
     """`scripts/quickstart.py`, as a module beside its package's."""
     sys.path.insert(0, str(SCRIPTS))
     spec = importlib.util.spec_from_file_location(
@@ -24,10 +24,11 @@ def quickstart():
     sys.path.remove(str(SCRIPTS))
 
 
-def test_runs_from_end_to_end(quickstart, tmp_path):
-    results = quickstart.run(
-        quickstart.quickstart_settings.QUICK, str(tmp_path)
-    )
+def test_runs_from_end_to_end(script, tmp_path):
+    from quickstart import pipeline
+
+    settings, _ = pipeline.prepare(quick=True)
+    results = pipeline.run(settings, str(tmp_path))
     lengths = [row.length for row in results.rows]
     assert lengths == [32, 256, 256, 256, 256]
     assert len(results.answers) == 4
@@ -44,13 +45,16 @@ def test_runs_from_end_to_end(quickstart, tmp_path):
     assert not list(tmp_path.glob("**/*.tmp"))
 
 
-def test_splits_files_and_always_alike(quickstart):
-    sources = quickstart.corpus.read_sources()
-    assert sources == quickstart.corpus.read_sources()
+def test_splits_files_and_always_alike(script):
+    from quickstart import corpus
+    from quickstart.settings import Settings
+
+    sources = corpus.read_sources()
+    assert sources == corpus.read_sources()
     assert len({source.path for source in sources}) == len(sources)
-    for name in quickstart.Settings().classes:
+    for name in Settings().classes:
         for split in ("train", "test"):
-            assert quickstart.corpus.of_split(sources, split, [name])
+            assert corpus.of_split(sources, split, [name])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_splits_files_and_always_alike(quickstart):
     [("nowhere", "nowhere"), ("hf:/one/slash", "hf:/one/slash")],
 )
 def test_a_wrong_checkpoint_is_named_before_any_work(
-    quickstart, monkeypatch, tmp_path, checkpoint, message
+    script, monkeypatch, tmp_path, checkpoint, message
 ):
     output = tmp_path / "output"
     monkeypatch.setattr(
@@ -67,7 +71,7 @@ def test_a_wrong_checkpoint_is_named_before_any_work(
         ["quickstart", "--checkpoint", checkpoint, "--output", str(output)],
     )
     with pytest.raises(SystemExit, match=message):
-        quickstart.main()
+        script.main()
     assert not output.exists()
 
 
