@@ -17,8 +17,8 @@ The competitors run where they are installed: `pip install tokenizers` and
 
 Time and memory: about a minute and 2 GB on 2 cores with the defaults.
 
-Expected result on 2 cores: identical ids, at least one and a half times the
-speed of the Rust package one text at a time, twice that with 32 together. One
+Expected result on 2 cores: identical ids, faster than the Rust package with
+long texts one at a time, and twice as fast with 32 together. One
 call costs about half a millisecond however short the text, so one at a time
 the Rust package is ahead below some 6,000 characters (`--characters 2000`).
 """
