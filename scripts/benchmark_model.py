@@ -140,9 +140,7 @@ def hugging_face_tensorflow(family):
         import transformers
 
         config = hugging_face_config(f"{family}Config", layers, length)
-        model = getattr(transformers, f"TF{family}Model")(
-            config, add_pooling_layer=False
-        )
+        model = getattr(transformers, f"TF{family}Model")(config)
         inputs = {
             "input_ids": tf.constant(token_ids(length)),
             "attention_mask": tf.ones((1, length), tf.int32),

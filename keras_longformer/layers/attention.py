@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.layers.global_tokens import both
-from keras_longformer.layers.global_tokens import check_mask
 from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.layers.global_tokens import fill_rows
 from keras_longformer.layers.global_tokens import find_global_tokens
@@ -204,8 +203,12 @@ class LongformerAttention(keras.layers.Layer):
         mask=None,
     ):
         padding_mask = mask if padding_mask is None else padding_mask
-        padding_mask = check_mask("padding_mask", padding_mask, inputs)
-        global_mask = check_mask("global_mask", global_mask, inputs)
+        padding_mask = ops.check_mask(
+            "padding_mask", padding_mask, inputs, "inputs"
+        )
+        global_mask = ops.check_mask(
+            "global_mask", global_mask, inputs, "inputs"
+        )
         if global_mask is not None:
             global_mask = both(global_mask, padding_mask)
         dropout_rate, seeds = self._dropout_seeds(training, dropout_seed)

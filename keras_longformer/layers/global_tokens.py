@@ -3,29 +3,6 @@
 import tensorflow as tf
 
 
-def check_mask(name, mask, inputs):
-    """Returns the mask as a tensor, `None` as it is.
-
-    Raises:
-        TypeError: it is not bool.
-        ValueError: its shape is not the inputs' `(b, n)`.
-    """
-    if mask is None:
-        return None
-    mask = tf.convert_to_tensor(mask)
-    if mask.dtype != tf.bool:
-        raise TypeError(
-            f"`{name}` must be bool. Received: {name}.dtype={mask.dtype.name}. "
-            f"Try `tf.cast({name}, tf.bool)`."
-        )
-    if not mask.shape.is_compatible_with(inputs.shape[:2]):
-        raise ValueError(
-            f"`{name}` must have the shape (batch, length) of the inputs, "
-            f"{tuple(inputs.shape[:2])}. Received: {name}.shape={mask.shape}"
-        )
-    return mask
-
-
 def check_max_global_tokens(most):
     """Raises `ValueError` unless `None` or a number of tokens."""
     if most is not None and (not isinstance(most, int) or most < 0):

@@ -106,11 +106,10 @@ def window_attention(
         _check_tensors(
             query=query, global_key=global_key, global_value=global_value
         )
-        global_key_mask = _mask(
+        global_key_mask = check_mask(
             "global_key_mask", global_key_mask, global_key, "global_key"
         )
-    if key_mask is not None:
-        key_mask = _mask("key_mask", key_mask, key, "key")
+    key_mask = check_mask("key_mask", key_mask, key, "key")
     _check_dropout(dropout_rate, dropout_seed)
     implementation = _choose(
         implementation,
@@ -225,17 +224,27 @@ def _check_tensors(**tensors):
         )
 
 
-def _mask(name, mask, tensor, tensor_name):
+def check_mask(
+    name: str, mask: tf.Tensor | None, tensor: tf.Tensor, tensor_name: str
+) -> tf.Tensor | None:
+    """Returns a mask of `tensor`'s tokens as a tensor, `None` as it is.
+
+    Raises:
+        TypeError: it is not bool.
+        ValueError: its shape is not the tensor's `(b, n)`.
+    """
+    if mask is None:
+        return None
     mask = tf.convert_to_tensor(mask)
     if mask.dtype != tf.bool:
         raise TypeError(
-            f"`{name}` must be bool, True where a key may be seen. Received: "
-            f"{name}.dtype={mask.dtype.name}. Try `tf.cast({name}, tf.bool)`."
+            f"`{name}` must be bool. Received: {name}.dtype={mask.dtype.name}. "
+            f"Try `tf.cast({name}, tf.bool)`."
         )
     if not mask.shape.is_compatible_with(tensor.shape[:2]):
         raise ValueError(
-            f"`{name}` must have the shape {tensor.shape[:2]} to go with "
-            f"`{tensor_name}`. Received: {name}.shape={mask.shape}"
+            f"`{name}` must have the shape (batch, length) of `{tensor_name}`, "
+            f"{tensor.shape[:2]}. Received: {name}.shape={mask.shape}"
         )
     return mask
 
