@@ -1,33 +1,41 @@
-"""Writes a task as a SavedModel that TF Serving answers raw text with."""
+"""Writes a model as a SavedModel that TF Serving answers raw text with."""
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_longformer.layers import LongformerAttention
-from keras_longformer.serving.signatures import ServedTask
+from keras_longformer.serving import manifest
+from keras_longformer.serving import probe
+from keras_longformer.serving import warmup
+from keras_longformer.serving.rows import OVER_LONG
+from keras_longformer.serving.signatures import BAD_TEXTS
+from keras_longformer.serving.signatures import ServedModel
+from keras_longformer.serving.signatures import check_model
+from keras_longformer.serving.signatures import input_specs
 from keras_longformer.text.packing import length_buckets
-
-MANIFEST = "manifest.json"
-
-# Short, empty, and with characters of one to four bytes.
-PROBE = ("A short text.", "", "Ünïcödé, 日本語 and 🙂. " * 40)
 
 
 def export_saved_model(
     model: keras.Model,
     path: str,
     *,
+    preprocessor: keras.layers.Layer | None = None,
     buckets: Sequence[int] | None = None,
+    over_long: str = "truncate",
+    bad_texts: str = "fail",
+    class_names: Sequence[str] | None = None,
+    batch_sizes: Sequence[int] = (1, 2, 4, 8),
+    xla: bool = False,
+    served_from: str | None = None,
 ) -> str:
-    """Exports a task with its tokenizer, for TF Serving.
+    """Exports a model with its tokenizer, for TF Serving.
 
     Writes the next version, `path/1`, `path/2`, ..., under a temporary name
     and renames it when it is whole, so that a server that polls `path` never
@@ -36,21 +44,50 @@ def export_saved_model(
 
     - `serving_default`: `text`, string `(b,)`, of any length;
     - `tokens`: `token_ids`, int32 `(b, n)`, `<s> ... </s>`; padding behind a
-      row's last `</s>` is recognised whatever its id.
+      row's last `</s>` is recognised whatever its id;
+    - `embed`: `text`, to `mean_embedding` (over all tokens of the text) and
+      `start_embedding` (of `<s>`), float32 `(b, m)`, of length 1.
 
-    Both return, for a `LongformerTextClassifier`, `probabilities` and `logits`
-    `(b, classes)` and `class_index` `(b,)`; for a `LongformerMaskedLM`, the
-    likeliest `tokens`, `token_ids` and `probabilities`, `(b, masks, 5)`, of
-    each `<mask>` in the text, and their `mask_positions` `(b, masks)`.
+    The first two return, for a `LongformerTextClassifier`, `probabilities` and
+    `logits` `(b, classes)`, `class_index` `(b,)` and, with `class_names`,
+    `label` `(b,)`; for a `LongformerMaskedLM`, the likeliest `tokens`,
+    `token_ids` and `probabilities`, `(b, masks, 5)`, of each `<mask>` in the
+    text, and their `mask_positions` `(b, masks)`. For a `LongformerBackbone`
+    `serving_default` is `embed`, and `embed_tokens` takes `token_ids`.
+
+    Rows of one batch run at about their own lengths: each is padded to the
+    least of `buckets` that holds it, and rows of one bucket run together.
 
     Args:
-        model: a `LongformerTextClassifier` or `LongformerMaskedLM` with a
-            preprocessor.
+        model: a `LongformerTextClassifier`, `LongformerMaskedLM` or
+            `LongformerBackbone`.
         path: str, the model's folder; made if it is not there.
-        buckets: ints in ascending order, the lengths that texts are padded
-            to. A batch takes the least that holds its longest text, and the
-            last one is where texts are truncated. By default 256, 512, ... up
-            to the preprocessor's `sequence_length`.
+        preprocessor: what turns texts into token ids, in place of the model's;
+            a backbone has none of its own.
+        buckets: ints in ascending order, the lengths that rows are padded to.
+            The last one is the most tokens of a row. By default 256, 512, ...
+            up to the preprocessor's `sequence_length`.
+        over_long: what is read of a text with more tokens. `"truncate"`: its
+            beginning; `"head_tail"`: a quarter of the room from its beginning
+            and the rest from its end; `"windows"`: all of it, in windows that
+            overlap, whose results are averaged.
+        bad_texts: what a text with more than the tokenizer's `max_text_bytes`
+            does, or one with too many masks, or a row of token ids that cannot
+            be. `"fail"`: its request fails as an invalid argument, and on a
+            server that batches so do the requests that were batched with it.
+            `"report"`: its row of the outputs is zeros, the output `error`,
+            string `(b,)`, says why, and other rows have "" there.
+        class_names: list of str, the names of a classifier's classes.
+        batch_sizes: ints in ascending order, the sizes that a server shall
+            batch requests to (`batching_params.pbtxt`), each of which is
+            warmed up at each bucket and signature. A large model is warm
+            sooner with fewer.
+        xla: bool, whether to add `tokens_xla` (`embed_tokens_xla`), compiled
+            by XLA. Servers refuse it unless they run with
+            `--xla_cpu_compilation_enabled` or `--xla_gpu_compilation_enabled`.
+        served_from: str, this model's folder as the server will see it, such
+            as `/models/reviews`; writes `models.config` and
+            `monitoring.config` into `path`.
 
     Returns:
         str, the version's folder. Beside the SavedModel, its `manifest.json`
@@ -60,7 +97,7 @@ def export_saved_model(
 
     Raises:
         TypeError: another kind of model.
-        ValueError: a model without preprocessor, or buckets that cannot be.
+        ValueError: a model without preprocessor, or options that cannot be.
         RuntimeError: the SavedModel's outputs differ from the model's.
 
     Example:
@@ -70,42 +107,92 @@ def export_saved_model(
     served.signatures["serving_default"](text=tf.constant(["Long texts ..."]))
     ```
     """
-    longest = _longest(model)
-    buckets = length_buckets(longest) if buckets is None else list(buckets)
-    if buckets != sorted(set(buckets)) or buckets[-1] > longest:
-        raise ValueError(
-            "`buckets` must be ascending lengths up to the model's "
-            f"{longest} tokens. Received: buckets={buckets}"
-        )
-    served = ServedTask(model, buckets)
+    if preprocessor is None:
+        preprocessor = getattr(model, "preprocessor", None)
+    check_model(model, preprocessor)
+    _check_choice("over_long", over_long, OVER_LONG)
+    _check_choice("bad_texts", bad_texts, BAD_TEXTS)
+    buckets = _buckets(model, preprocessor, buckets)
+    if xla:
+        _check_xla(model)
+    sizes = warmup.check_batch_sizes(batch_sizes, len(buckets), 3 + xla)
+    served = ServedModel(
+        model,
+        preprocessor,
+        buckets,
+        over_long=over_long,
+        bad_texts=bad_texts,
+        class_names=class_names,
+    )
     os.makedirs(path, exist_ok=True)
     # TF Serving skips what is not a number.
     temporary = tempfile.mkdtemp(prefix=".exporting-", dir=path)
     try:
         with _stock_operations(model):
-            module = _module(served)
-            tf.saved_model.save(
-                module,
-                temporary,
-                signatures=module.functions,
-            )
-        difference = _difference(served, temporary)
-        manifest = _manifest(model, served, buckets, module, difference)
-        _write_json(os.path.join(temporary, MANIFEST), manifest)
+            module = _module(served, xla)
+            tf.saved_model.save(module, temporary, signatures=module.functions)
+        difference = probe.write(served, temporary)
+        records = _write_for_servers(
+            served, module.functions, temporary, path, sizes
+        )
+        manifest.write(
+            served,
+            module.functions,
+            temporary,
+            difference=difference,
+            warmup_requests=records,
+            batch_sizes=sizes,
+        )
         os.chmod(temporary, 0o755)  # `mkdtemp` lets only the owner read.
+        if served_from is not None:
+            warmup.write_server_configs(path, served_from)
         return _publish(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _longest(model):
-    """The most tokens that preprocessor and position table both allow."""
-    preprocessor = getattr(model, "preprocessor", None)
-    limits = [
-        getattr(preprocessor, "sequence_length", None),
-        getattr(getattr(model, "backbone", None), "max_sequence_length", None),
-    ]
-    return min((x for x in limits if x is not None), default=1)
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+
+
+def _check_xla(model):
+    backbone = getattr(model, "backbone", model)
+    if "mask_positions" in model.input:
+        raise ValueError(
+            "`xla=True` needs fixed shapes, and the number of masks in a text "
+            "is not fixed. Export the masked LM without it."
+        )
+    if backbone.max_global_tokens is None:
+        raise ValueError(
+            "`xla=True` needs fixed shapes, and without `max_global_tokens` "
+            "their number is read from the mask. Build the backbone with "
+            "`max_global_tokens=1`."
+        )
+
+
+def _buckets(model, preprocessor, buckets):
+    """Checked, or the default ones for what the model can read."""
+    backbone = getattr(model, "backbone", model)
+    longest = backbone.max_sequence_length
+    if getattr(preprocessor, "sequence_length", None) is not None:
+        longest = min(longest, preprocessor.sequence_length)
+    if buckets is None:
+        return length_buckets(longest)
+    buckets = list(buckets)
+    if (
+        not buckets
+        or buckets != sorted(set(buckets))
+        or buckets[-1] > longest
+        or buckets[0] < 4
+    ):
+        raise ValueError(
+            "`buckets` must be ascending lengths from 4 up to the model's "
+            f"{longest} tokens. Received: buckets={buckets}"
+        )
+    return buckets
 
 
 @contextlib.contextmanager
@@ -127,23 +214,10 @@ def _stock_operations(model):
             layer.implementation = implementation
 
 
-def _module(served):
-    """A `tf.Module` of the two signatures and just what they read."""
+def _module(served, xla):
+    """A `tf.Module` of the signatures and just what they read."""
     module = tf.Module()
-    text = tf.function(
-        served.from_text,
-        input_signature=[tf.TensorSpec([None], tf.string, name="text")],
-    )
-    tokens = tf.function(
-        served.from_tokens,
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32, name="token_ids")
-        ],
-    )
-    module.functions = {
-        "serving_default": text.get_concrete_function(),
-        "tokens": tokens.get_concrete_function(),
-    }
+    module.functions = served.signatures(xla)
     # Keras' export would write the weights a second time beside these.
     module.weights = list(
         {
@@ -156,97 +230,29 @@ def _module(served):
     return module
 
 
-def _difference(served, folder):
-    """The largest difference of an output after loading, on the probe."""
-    loaded = tf.saved_model.load(folder)
-    text = tf.constant(PROBE)
-    got = loaded.signatures["serving_default"](text=text)
-    want = served.from_text(text)
-    differences = [
-        np.max(np.abs(got[name] - want[name]), initial=0.0)
-        for name in want
-        if want[name].dtype.is_floating
-    ]
-    largest = float(max(differences))
-    if not largest <= 1e-2:  # NaN too.
-        raise RuntimeError(
-            "The exported model's outputs differ from the model's by "
-            f"{largest}. Nothing was exported."
-        )
-    return largest
-
-
-def _manifest(model, served, buckets, module, difference):
-    backbone = model.backbone
-    return {
-        "model": type(model).__name__,
-        "name": model.name,
-        "config": {
-            name: value
-            for name, value in backbone.get_config().items()
-            if isinstance(value, str | int | float | list | None)
+def _write_for_servers(served, functions, folder, path, sizes):
+    """Writes warm-up and batching; returns the warm-up's number of requests,
+    `None` where its messages are not installed."""
+    warmup.write_batching_parameters(folder, sizes)
+    requests = warmup.warmup_inputs(
+        {
+            name: list(input_specs(function))
+            for name, function in functions.items()
         },
-        "dtype_policy": backbone.dtype_policy.name,
-        "versions": {
-            "keras_longformer": _package_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
-        "signatures": {
-            name: {
-                "inputs": _describe(
-                    {x.name: x for x in function.structured_input_signature[0]}
-                ),
-                "outputs": _describe(function.structured_outputs),
-            }
-            for name, function in module.functions.items()
-        },
-        "text": {
-            "longest": buckets[-1],
-            "over_long": (
-                f"Only the first {buckets[-1]} tokens, <s> and </s> included, "
-                "are read; the rest of the text is cut off."
-            ),
-            "padded_to": buckets,
-            "max_text_bytes": served.tokenizer.max_text_bytes,
-            "invalid_utf8": "Each invalid byte sequence reads as U+FFFD.",
-            "special_tokens": (
-                "'<mask>' is recognised in a text, no other special token."
-                if "mask_positions"
-                in module.functions["serving_default"].structured_outputs
-                else "Special tokens in a text are ordinary characters."
-            ),
-        },
-        "probe": {
-            "texts": list(PROBE),
-            "largest_difference": difference,
-        },
-    }
-
-
-def _describe(specs):
-    return {
-        name: {
-            "dtype": spec.dtype.name,
-            "shape": spec.shape.as_list(),
-        }
-        for name, spec in specs.items()
-    }
-
-
-def _package_version():
-    from importlib import metadata
-
+        served.tokenizer,
+        served.buckets,
+        sizes,
+    )
+    name = os.path.basename(os.path.abspath(path))
     try:
-        return metadata.version("keras_longformer")
-    except metadata.PackageNotFoundError:  # Run from a checkout.
-        return "unknown"
-
-
-def _write_json(path, content):
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+        return warmup.write_warmup(folder, name, requests)
+    except ImportError as error:
+        warnings.warn(
+            "Exported without warm-up requests: the first requests to a "
+            f"server will be slow. {error}",
+            stacklevel=3,
+        )
+        return None
 
 
 def _publish(temporary, path):

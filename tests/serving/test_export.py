@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -208,7 +209,7 @@ def test_failure_leaves_nothing(classifier, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(export, "_difference", fail)
+    monkeypatch.setattr(export.probe, "write", fail)
     with pytest.raises(RuntimeError, match="disk full"):
         klf.export_saved_model(classifier, str(tmp_path))
     assert os.listdir(tmp_path) == []
@@ -237,7 +238,9 @@ def test_masked_lm(tmp_path):
 
 
 def test_errors(classifier, tmp_path):
-    with pytest.raises(TypeError, match="LongformerBackbone"):
+    with pytest.raises(TypeError, match="Received: Sequential"):
+        klf.export_saved_model(keras.Sequential(), str(tmp_path))
+    with pytest.raises(ValueError, match="has no preprocessor"):
         klf.export_saved_model(small.make_backbone(), str(tmp_path))
     with pytest.raises(ValueError, match="up to the model's 64"):
         klf.export_saved_model(classifier, str(tmp_path), buckets=[32, 100])

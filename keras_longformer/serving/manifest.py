@@ -1,0 +1,153 @@
+"""`manifest.json`: what is in a version's folder, for people and for checks."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import metadata
+
+import keras
+import tensorflow as tf
+
+from keras_longformer.serving import heads
+from keras_longformer.serving import probe
+from keras_longformer.serving import rows
+from keras_longformer.serving.signatures import ServedModel
+from keras_longformer.serving.signatures import input_specs
+
+MANIFEST = "manifest.json"
+
+_BAD_TEXTS = {
+    "fail": "It fails its request, and those that were batched with it.",
+    "report": "The output `error` says why; its row of the others is zeros.",
+}
+
+
+def write(
+    served: ServedModel,
+    functions: dict[str, Callable],
+    folder: str,
+    *,
+    difference: float,
+    warmup_requests: int | None,
+    batch_sizes: Sequence[int],
+) -> None:
+    """Writes it, last of all files: it lists the others.
+
+    Args:
+        served: the model.
+        functions: its signatures' concrete functions.
+        folder: str, the version's folder.
+        difference: float, the largest of an output after loading.
+        warmup_requests: int, how many were written, or `None`: none, for want
+            of TF Serving's messages.
+        batch_sizes: ints, those of `batching_params.pbtxt`.
+    """
+    content = {
+        **_model(served),
+        "versions": {
+            "keras_longformer": _package_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "signatures": {
+            name: {
+                "inputs": _describe(input_specs(function)),
+                "outputs": _describe(function.structured_outputs),
+            }
+            for name, function in functions.items()
+        },
+        "text": _text(served),
+        "warmup": {
+            "requests": warmup_requests or 0,
+            "batch_sizes": list(batch_sizes),
+            **(
+                {}
+                if warmup_requests is not None
+                else {
+                    "missing": "tensorflow-serving-api was not installed "
+                    "at export."
+                }
+            ),
+        },
+        "probe": {
+            "texts": list(probe.TEXTS),
+            "largest_difference": difference,
+            "tolerance": probe.tolerance(served.backbone.dtype_policy.name),
+        },
+        "files": describe_files(folder),
+    }
+    path = os.path.join(folder, MANIFEST)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+
+
+def describe_files(folder: str) -> dict[str, dict]:
+    """Returns size and SHA-256 of each file but the manifest, by its path."""
+    files = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            relative = os.path.relpath(path, folder).replace(os.sep, "/")
+            if relative == MANIFEST:
+                continue
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            files[relative] = {
+                "bytes": os.path.getsize(path),
+                "sha256": digest,
+            }
+    return dict(sorted(files.items()))
+
+
+def _model(served):
+    model, backbone = served.model, served.backbone
+    content = {
+        "model": type(model).__name__,
+        "name": model.name,
+        "config": {
+            name: value
+            for name, value in backbone.get_config().items()
+            if isinstance(value, str | int | float | list | None)
+        },
+        "dtype_policy": backbone.dtype_policy.name,
+    }
+    class_names = getattr(served.head, "class_names", None)
+    if class_names is not None:
+        content["class_names"] = list(class_names)
+    return content
+
+
+def _text(served):
+    longest = served.buckets[-1]
+    text = {
+        "longest": longest,
+        "over_long": rows.describe(served.over_long, longest),
+        "padded_to": served.buckets,
+        "max_text_bytes": served.tokenizer.max_text_bytes,
+        "bad_texts": _BAD_TEXTS[served.bad_texts],
+        "invalid_utf8": "Each invalid byte sequence reads as U+FFFD.",
+        "special_tokens": "Special tokens in a text are ordinary characters.",
+    }
+    if served.head.marks:
+        text["special_tokens"] = (
+            "'<mask>' is recognised in a text, no other special token."
+        )
+        text["max_masks"] = heads.MAX_MASKS
+    return text
+
+
+def _describe(specs):
+    return {
+        name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+        for name, spec in specs.items()
+    }
+
+
+def _package_version():
+    try:
+        return metadata.version("keras_longformer")
+    except metadata.PackageNotFoundError:  # Run from a checkout.
+        return "unknown"
