@@ -15,7 +15,7 @@ fine-tunes a classifier on long documents whose class shows only deep inside,
 against the same model truncated to its old length; exports it, and asks it in
 a process that has TensorFlow only; writes `report.md` and `report.png`.
 
-Time and memory: about 7 minutes and 2.5 GiB on 2 cores. With a checkpoint,
+Time and memory: about 7 minutes and 3 GiB on 2 cores. With a checkpoint,
 each training is cut to the updates that fit into 1.5 minutes, or `--minutes`:
 on a CPU that is far too few for a roberta-base.
 
@@ -33,7 +33,7 @@ import sys
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-EXPECTED = "about 7 minutes on 2 cores, and 2.5 GiB of memory"
+EXPECTED = "about 7 minutes on 2 cores, and 3 GiB of memory"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -11,6 +11,7 @@ import random
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_longformer
 from quickstart import corpus
@@ -60,36 +61,43 @@ def make_documents(
         the short length and ends within the long one.
     """
     generator = random.Random(seed)
-    length = int(settings.long_length * characters_per_token)
+    characters = int(settings.long_length * characters_per_token)
     neutral = [s for s in sources if s.package == corpus.MODULES]
     pools = [
         [s for s in sources if s.package == name] for name in settings.classes
     ]
-    texts, labels, before = [], [], []
-    while len(texts) < count:
+    if not all(pools):
+        raise ValueError(
+            "The library of this Python must have the packages "
+            f"{settings.classes}, with their sources."
+        )
+    documents = []
+    while len(documents) < count:
         for label, pool in enumerate(pools):
-            while True:
-                opening = int(generator.uniform(*OPENING) * length)
-                head = corpus.passage(neutral, opening, generator) + "\n"
-                deep = corpus.passage(pool, int(PASSAGE * length), generator)
-                sizes = tokenizer.tokenize([head, deep]).row_lengths().numpy()
-                if (
-                    len(deep) > 0.2 * length
-                    and sizes[0] >= settings.short_length
-                    and sizes.sum() <= settings.long_length - 2
-                ):
-                    break
-            tail = corpus.passage(neutral, length, generator)
-            texts.append(head + deep + "\n" + tail)
-            labels.append(label)
-            before.append(int(sizes[0]))
-    order = list(range(len(texts)))
-    generator.shuffle(order)
-    return Documents(
-        [texts[i] for i in order],
-        np.array([labels[i] for i in order], "int32"),
-        min(before),
-    )
+            text, before = _document(
+                neutral, pool, tokenizer, characters, settings, generator
+            )
+            documents.append((text, label, before))
+    generator.shuffle(documents)
+    texts, labels, before = zip(*documents, strict=True)
+    return Documents(list(texts), np.array(labels, "int32"), min(before))
+
+
+def _document(neutral, pool, tokenizer, characters, settings, generator):
+    """Returns a text, and the number of tokens before its passage."""
+    while True:
+        opening = int(generator.uniform(*OPENING) * characters)
+        head = corpus.passage(neutral, opening, generator) + "\n"
+        deep = corpus.passage(pool, int(PASSAGE * characters), generator)
+        sizes = tokenizer.tokenize([head, deep]).row_lengths().numpy()
+        if (
+            len(deep) > PASSAGE / 2 * characters  # Files may be shorter.
+            and sizes[0] >= settings.short_length
+            and sizes.sum() <= settings.long_length - 2
+        ):
+            break
+    tail = corpus.passage(neutral, characters, generator)
+    return f"{head}{deep}\n{tail}", int(sizes[0])
 
 
 def open_classifier(
@@ -138,10 +146,8 @@ def accuracy(
     settings: Settings,
 ) -> float:
     """Returns the part of the documents whose class is told right."""
-    batches = masked_lm.batched(documents.texts, 1).unbatch()
-    logits = classifier.predict(
-        batches.batch(settings.classifier_batch_size), verbose=1
-    )
+    texts = tf.data.Dataset.from_tensor_slices(documents.texts)
+    logits = classifier.predict(texts.batch(settings.classifier_batch_size))
     return float(np.mean(np.argmax(logits, axis=-1) == documents.labels))
 
 

@@ -94,7 +94,10 @@ def run(
     results.facts["checkpoint"] = f"the checkpoint `{checkpoint}`"
     if checkpoint is None:
         checkpoint = os.path.join(output, "roberta")
-        results.facts["checkpoint"] = f"a RoBERTa trained here, `{checkpoint}`"
+        results.facts["checkpoint"] = (
+            f"a RoBERTa trained here, `{checkpoint}`, whose positions began as "
+            "sines in a random basis"
+        )
         with report.Step(results, "Training a small RoBERTa"):
             tokenizer = steps.train_short(sources, settings, checkpoint)
     preset = os.path.join(output, "longformer")

@@ -184,7 +184,8 @@ def _about_masked_lm(facts, settings):
         "text has on average. In the long models a token sees the "
         f"{settings.window_size:,} around it. The last row is the copied one "
         f"after {facts['long_updates']:,} updates, each of "
-        f"{settings.long_batch_size} rows."
+        f"{settings.long_batch_size} rows: that it gains is due to more text as "
+        "well as to length."
     )
 
 
@@ -284,7 +285,7 @@ def draw(results: Results, settings: Settings, path: str) -> None:
     right.set_xlim(0, 112)
     right.set_xticks(range(0, 101, 25))
     right.set_xlabel("right answers in %; higher is better")
-    right.set_title("Classes that show behind the old length", loc="left")
+    right.set_title("Evidence only behind the old length", loc="left")
     temporary = f"{path}.tmp"
     figure.savefig(temporary, format="png", dpi=150)
     pyplot.close(figure)
