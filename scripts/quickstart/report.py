@@ -184,8 +184,8 @@ def _about_masked_lm(facts, settings):
         "text has on average. In the long models a token sees the "
         f"{settings.window_size:,} around it. The last row is the copied one "
         f"after {facts['long_updates']:,} updates, each of "
-        f"{settings.long_batch_size} rows: that it gains is due to more text as "
-        "well as to length."
+        f"{settings.long_batch_size} rows: what it gains, more text and "
+        "more length have given it together."
     )
 
 
