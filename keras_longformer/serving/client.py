@@ -1,0 +1,211 @@
+"""Asks a TF Serving server, by REST or gRPC."""
+
+import random
+import time
+import typing
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_longformer.serving import transport
+
+PROTOCOLS = {"rest": transport.RestTransport, "grpc": transport.GrpcTransport}
+
+
+class ServingError(RuntimeError):
+    """A server did not answer, or refused.
+
+    Attributes:
+        status: str, a gRPC status code's name such as `"INVALID_ARGUMENT"`.
+        retried: int, how many times it was asked again.
+    """
+
+    def __init__(self, message: str, status: str, retried: int = 0):
+        super().__init__(message)
+        self.status = status
+        self.retried = retried
+
+
+class Answer(typing.NamedTuple):
+    """A model's state: `version` int, `state` str such as `"AVAILABLE"`."""
+
+    version: int
+    state: str
+
+
+class ServingClient:
+    """A client of one model on one server.
+
+    Prediction changes nothing on the server, so what failed on the way is
+    asked again: a refused or broken connection, and a server that is
+    overloaded or restarting (`UNAVAILABLE`, HTTP 502 and 503). Not asked again
+    are requests that the server calls wrong, and timeouts: the server may be
+    working on them still.
+
+    Args:
+        server: str, `host:port`, for REST also `http(s)://host:port`. TF
+            Serving's ports are 8500 for gRPC and 8501 for REST.
+        model: str, the model's name there.
+        protocol: `"rest"` or `"grpc"`; the latter needs the extra `serving`.
+        version: int, or `None` for the one that the server takes.
+        timeout_seconds: float, for all attempts at one request together.
+        retries: int, how often a request is asked again.
+        backoff_seconds: float, the wait before the first retry; it doubles
+            with each, and a random part of it is taken off, so that clients
+            do not come back together.
+        batch_size: int, the most texts of one request.
+
+    Example:
+    ```python
+    client = ServingClient("localhost:8501", "reviews")
+    client.predict(["a very long text", "another"])["probabilities"]
+    client.predict(texts, signature="embed")["mean_embedding"]
+    ```
+    """
+
+    def __init__(
+        self,
+        server: str,
+        model: str,
+        *,
+        protocol: str = "rest",
+        version: int | None = None,
+        timeout_seconds: float = 60.0,
+        retries: int = 4,
+        backoff_seconds: float = 0.2,
+        batch_size: int = 8,
+    ):
+        if protocol not in PROTOCOLS:
+            raise ValueError(
+                f"`protocol` must be one of {tuple(PROTOCOLS)}. "
+                f"Received: protocol={protocol!r}"
+            )
+        if batch_size < 1 or retries < 0 or timeout_seconds <= 0:
+            raise ValueError(
+                "`batch_size` and `timeout_seconds` must be positive, "
+                "`retries` not negative. Received: "
+                f"batch_size={batch_size}, timeout_seconds={timeout_seconds}, "
+                f"retries={retries}"
+            )
+        self.server = server
+        self.model = model
+        self.version = version
+        self.timeout_seconds = timeout_seconds
+        self.retries = retries
+        self.backoff_seconds = backoff_seconds
+        self.batch_size = batch_size
+        self._transport = PROTOCOLS[protocol](server)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._transport.close()
+
+    def predict(
+        self,
+        texts: Sequence[str | bytes],
+        *,
+        signature: str = "serving_default",
+    ) -> dict[str, np.ndarray]:
+        """Asks about texts, at most `batch_size` in one request.
+
+        Args:
+            texts: list of str, or of bytes that need not be UTF-8.
+            signature: str, one that takes `text`.
+
+        Returns:
+            Dict of output to array, its first axis the texts'; strings are
+            `bytes` objects. Where requests gave arrays of different widths, as
+            masked LMs do, the narrower are padded with zeros or b"".
+
+        Raises:
+            TypeError: one text instead of a list.
+            ServingError: no answer. It names server, model and signature.
+        """
+        if isinstance(texts, str | bytes):
+            raise TypeError(
+                "`texts` must be a list of texts. Received one "
+                f"{type(texts).__name__}; put it into a list."
+            )
+        texts = list(texts)
+        parts = [
+            self.predict_inputs(
+                {"text": texts[i : i + self.batch_size]}, signature=signature
+            )
+            for i in range(0, max(len(texts), 1), self.batch_size)
+        ]
+        return {name: _joined([p[name] for p in parts]) for name in parts[0]}
+
+    def predict_inputs(
+        self,
+        inputs: dict[str, Sequence | np.ndarray],
+        *,
+        signature: str = "serving_default",
+    ) -> dict[str, np.ndarray]:
+        """Sends one request, with inputs by name, and returns its outputs."""
+        return self._ask(
+            lambda seconds: self._transport.predict(
+                self.model, self.version, signature, inputs, seconds
+            ),
+            signature,
+        )
+
+    def status(self) -> list[Answer]:
+        """Returns the model's versions on the server and their states."""
+        versions = self._ask(
+            lambda seconds: self._transport.status(
+                self.model, self.version, seconds
+            ),
+            None,
+        )
+        return [Answer(*version) for version in versions]
+
+    def _ask(self, send, signature):
+        """Sends until there is an answer, or no point or time left."""
+        deadline = time.monotonic() + self.timeout_seconds
+        wait = self.backoff_seconds
+        for attempt in range(self.retries + 1):
+            try:
+                return send(max(deadline - time.monotonic(), 0.001))
+            except transport.Failure as failure:
+                pause = wait * random.uniform(0.5, 1.0)
+                wait *= 2
+                if (
+                    not failure.may_retry
+                    or attempt == self.retries
+                    or time.monotonic() + pause >= deadline
+                ):
+                    raise self._error(failure, signature, attempt) from failure
+            time.sleep(pause)
+        raise AssertionError  # The last attempt returns or raises.
+
+    def _error(self, failure, signature, retried):
+        version = "" if self.version is None else f" version {self.version}"
+        asked = "its status" if signature is None else f"'{signature}'"
+        times = f" after {retried} retries" if retried else ""
+        return ServingError(
+            f"{self.server}: model '{self.model}'{version}, asked for {asked}"
+            f"{times}: {failure.status}: {failure}",
+            failure.status,
+            retried,
+        )
+
+
+def _joined(parts):
+    """Concatenates along the first axis, padding the others."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = np.max([part.shape[1:] for part in parts], axis=0, initial=0)
+    padded = []
+    for part in parts:
+        missing = [(0, 0)] + [
+            (0, int(size) - own) for size, own in zip(shape, part.shape[1:])
+        ]
+        fill = b"" if part.dtype == object else 0
+        padded.append(np.pad(part, missing, constant_values=fill))
+    return np.concatenate(padded)

@@ -1,0 +1,232 @@
+"""One request to TF Serving and its answer, over REST or gRPC.
+
+A transport has `predict`, `status` and `close`, and raises `Failure`.
+"""
+
+import base64
+import http.client
+import json
+import socket
+import threading
+import urllib.parse
+
+import numpy as np
+
+# What TF Serving and the proxies before it say while they restart or are full.
+RETRIED_HTTP = (502, 503)
+RETRIED_GRPC = ("UNAVAILABLE",)
+
+STATUS_OF_HTTP = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    412: "FAILED_PRECONDITION",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class Failure(Exception):
+    """No answer; `status` is a gRPC status code's name."""
+
+    def __init__(self, message: str, status: str, may_retry: bool):
+        super().__init__(message)
+        self.status = status
+        self.may_retry = may_retry
+
+
+class RestTransport:
+    """JSON over HTTP, one connection a thread, by the standard library."""
+
+    def __init__(self, server: str):
+        url = server if "://" in server else f"http://{server}"
+        self._url = urllib.parse.urlsplit(url)
+        if self._url.scheme not in ("http", "https") or not self._url.netloc:
+            raise ValueError(
+                "`server` must be host:port or an http(s) URL. "
+                f"Received: server={server!r}"
+            )
+        self._local = threading.local()
+
+    def predict(self, model, version, signature, inputs, seconds):
+        body = {
+            "signature_name": signature,
+            "inputs": {name: _to_json(x) for name, x in inputs.items()},
+        }
+        path = f"{_path(model, version)}:predict"
+        answer = self._request("POST", path, json.dumps(body), seconds)
+        outputs = answer.get("outputs")
+        if not isinstance(outputs, dict):
+            # A single output comes without its name.
+            outputs = {"outputs": outputs}
+        return {name: _from_json(x) for name, x in outputs.items()}
+
+    def status(self, model, version, seconds):
+        answer = self._request("GET", _path(model, version), None, seconds)
+        return [
+            (int(status["version"]), status["state"])
+            for status in answer["model_version_status"]
+        ]
+
+    def close(self):
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    def _request(self, method, path, body, seconds):
+        connection = self._connected(seconds)
+        try:
+            connection.request(
+                method,
+                self._url.path.rstrip("/") + path,
+                body,
+                {"Content-Type": "application/json"},
+            )
+            response = connection.getresponse()
+            content = response.read()
+        except TimeoutError as error:
+            self.close()
+            raise Failure(
+                f"no answer in {seconds:.3g} s", "DEADLINE_EXCEEDED", False
+            ) from error
+        except socket.gaierror as error:
+            self.close()
+            raise Failure(
+                f"unknown host: {error}", "NOT_FOUND", False
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Failure(repr(error), "UNAVAILABLE", True) from error
+        return self._answer(response, content)
+
+    def _connected(self, seconds):
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            kinds = {
+                "http": http.client.HTTPConnection,
+                "https": http.client.HTTPSConnection,
+            }
+            connection = kinds[self._url.scheme](self._url.netloc)
+            self._local.connection = connection
+        connection.timeout = seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
+        return connection
+
+    def _answer(self, response, content):
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = {"error": f"no JSON: {content[:200]!r}"}
+        if response.status == 200 and "error" not in answer:
+            return answer
+        message = (
+            f"HTTP {response.status}: {answer.get('error', content[:200])}"
+        )
+        status = STATUS_OF_HTTP.get(response.status, "UNKNOWN")
+        raise Failure(message, status, response.status in RETRIED_HTTP)
+
+
+class GrpcTransport:
+    """TF Serving's own messages over gRPC; needs `tensorflow-serving-api`."""
+
+    # Whatever the server sends; its own limit is on what it receives.
+    OPTIONS = (
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        # A server that comes back is found soon.
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    )
+
+    def __init__(self, server: str):
+        try:
+            import grpc
+            from tensorflow_serving.apis import get_model_status_pb2
+            from tensorflow_serving.apis import model_service_pb2_grpc
+            from tensorflow_serving.apis import predict_pb2
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ImportError as error:
+            raise ImportError(
+                'protocol="grpc" needs `tensorflow-serving-api`: '
+                "pip install 'keras_longformer[serving]'"
+            ) from error
+        self._grpc = grpc
+        self._channel = grpc.insecure_channel(server, options=self.OPTIONS)
+        self._predict_pb2 = predict_pb2
+        self._status_pb2 = get_model_status_pb2
+        self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(
+            self._channel
+        )
+        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+
+    def predict(self, model, version, signature, inputs, seconds):
+        import tensorflow as tf
+
+        request = self._predict_pb2.PredictRequest()
+        self._name(request.model_spec, model, version)
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            value = tf.make_tensor_proto(value)
+            request.inputs[name].CopyFrom(value)
+        response = self._call(self._prediction.Predict, request, seconds)
+        return {
+            name: tf.make_ndarray(x) for name, x in response.outputs.items()
+        }
+
+    def status(self, model, version, seconds):
+        request = self._status_pb2.GetModelStatusRequest()
+        self._name(request.model_spec, model, version)
+        response = self._call(self._models.GetModelStatus, request, seconds)
+        states = self._status_pb2.ModelVersionStatus.State
+        return [
+            (status.version, states.Name(status.state))
+            for status in response.model_version_status
+        ]
+
+    def close(self):
+        self._channel.close()
+
+    def _call(self, method, request, seconds):
+        try:
+            return method(request, timeout=seconds)
+        except self._grpc.RpcError as error:
+            status = error.code().name
+            raise Failure(
+                error.details() or "no message", status, status in RETRIED_GRPC
+            ) from error
+
+    def _name(self, model_spec, model, version):
+        model_spec.name = model
+        if version is not None:
+            model_spec.version.value = version
+
+
+def _path(model, version):
+    path = f"/v1/models/{urllib.parse.quote(model, safe='')}"
+    return path if version is None else f"{path}/versions/{version}"
+
+
+def _to_json(value):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()}
+    if isinstance(value, list | tuple):
+        return [_to_json(x) for x in value]
+    return value
+
+
+def _from_json(value):
+    array = np.array(value)
+    if array.dtype.kind == "U":
+        encoded = [text.encode() for text in array.ravel().tolist()]
+        array = np.array(encoded, object).reshape(array.shape)
+    elif array.dtype.kind == "f":
+        array = array.astype(np.float32)
+    return array
