@@ -104,7 +104,7 @@ def rebuild(model, keywords):
     if backbone.max_global_tokens == 0:
         # They were not trained with the rest: start them from it once more,
         # as the paper does after masked language modelling.
-        arrays = weights.without(arrays, ["*/attention/global_*"])
+        arrays = weights.without(arrays, [weights.GLOBAL_PROJECTIONS])
     arrays = weights.make_long(
         arrays,
         max_sequence_length=changed.get("max_sequence_length"),

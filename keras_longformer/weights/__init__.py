@@ -27,6 +27,9 @@ from keras_longformer.weights.load import load_preset as load_preset
 from keras_longformer.weights.load import preset_kind as preset_kind
 from keras_longformer.weights.presets import Preset as Preset
 from keras_longformer.weights.roberta import (
+    GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
+)
+from keras_longformer.weights.roberta import (
     copy_global_projections as copy_global_projections,
 )
 from keras_longformer.weights.roberta import long_positions as long_positions

@@ -13,6 +13,7 @@ import numpy as np
 POSITION_TABLE = "embeddings/position_embedding/embeddings"
 POSITIONS = ("copy", "sinusoidal", "random")
 LOCAL_PROJECTIONS = ("query", "key", "value")
+GLOBAL_PROJECTIONS = "attention/global_*"  # A pattern, as `assign` takes it.
 
 RANDOM_STDDEV = 0.02  # RoBERTa's own initializer, config.json of roberta-base.
 
