@@ -105,6 +105,11 @@ def rebuild(model, keywords):
         # They were not trained with the rest: start them from it once more,
         # as the paper does after masked language modelling.
         arrays = weights.without(arrays, [weights.GLOBAL_PROJECTIONS])
+        LOGGER.warning(
+            "'%s' was trained without global tokens (max_global_tokens=0): "
+            "its global projections start as copies of its local ones.",
+            model.name,
+        )
     arrays = weights.make_long(
         arrays,
         max_sequence_length=changed.get("max_sequence_length"),

@@ -12,10 +12,7 @@ from keras_longformer.weights import configs
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
 from keras_longformer.weights.assign import weights_by_name
-from keras_longformer.weights.assign import without
 from keras_longformer.weights.presets import Preset
-from keras_longformer.weights.roberta import GLOBAL_PROJECTIONS
-from keras_longformer.weights.roberta import copy_global_projections
 
 # A weight that only one kind of task has, and transformers' class for it.
 ARCHITECTURES = (
@@ -75,9 +72,9 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
     `tokenizer_config.json` and `special_tokens_map.json`. Each file is written
     under a temporary name and renamed, so none is ever half there.
 
-    Where `max_global_tokens` is 0, as in masked language modelling, nothing
-    trained the global projections: they are written as copies of the local
-    ones, which is how the paper starts fine-tuning.
+    All weights are written as they are. Where `max_global_tokens` is 0, as in
+    masked language modelling, nothing has trained the global projections;
+    `save_to_preset` and `from_preset` start them anew for a next task.
 
     Their Longformer pads to the largest window and needs every layer's window
     to divide it; a model with other windows is written, and fails there at
@@ -114,9 +111,6 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
         name: np.asarray(weight.value).astype(np.float32, copy=False)
         for name, weight in weights.items()
     }
-    if keywords.get("max_global_tokens") == 0:
-        # They were not trained with the rest.
-        arrays = copy_global_projections(without(arrays, [GLOBAL_PROJECTIONS]))
     arrays = names.to_pytorch(
         arrays,
         num_layers=keywords["num_layers"],

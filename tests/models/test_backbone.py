@@ -168,7 +168,7 @@ def test_own_preset_made_long(tmp_path):
     assert_close(same(make_inputs()), backbone(make_inputs()))
 
 
-def test_global_projections_start_anew_after_pretraining(tmp_path):
+def test_global_projections_start_anew_after_pretraining(tmp_path, caplog):
     """Training without global tokens leaves them behind the local ones."""
     backbone = small.make_backbone(max_global_tokens=0)
     attention = backbone.transformer_layers[0].attention
@@ -180,6 +180,7 @@ def test_global_projections_start_anew_after_pretraining(tmp_path):
         attention.global_query.kernel, attention.query.kernel
     )
     assert attention.global_query.trainable_weights
+    assert "trained without global tokens" in caplog.text
 
 
 def test_lora(tmp_path):

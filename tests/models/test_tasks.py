@@ -194,20 +194,3 @@ def test_sample_weights_and_datasets():
     ).batch(3)
     history = classifier.fit(data, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-
-
-def test_untrained_global_projections_are_copies(tmp_path):
-    """A masked LM's: read again, they equal the local ones."""
-    masked_lm = small.make_masked_lm()
-    klf.save_hugging_face(masked_lm, str(tmp_path))
-    classifier = klf.LongformerTextClassifier.from_preset(
-        tmp_path, num_classes=2
-    )
-    want = masked_lm.backbone.transformer_layers[0].attention
-    got = classifier.backbone.transformer_layers[0].attention
-    for name in ("query", "key", "value"):
-        local = getattr(want, name).kernel
-        np.testing.assert_array_equal(getattr(got, name).kernel, local)
-        np.testing.assert_array_equal(
-            getattr(got, f"global_{name}").kernel, local
-        )
