@@ -107,10 +107,15 @@ def in_keras(model, inputs, training):
         with tf.GradientTape() as tape:
             outputs = model(inputs, training=True)
             loss = tf.reduce_mean(tf.square(tf.cast(outputs, tf.float32)))
-        gradients = tape.gradient(loss, weights)
-        return [x for x in gradients if x is not None]
+        return norms(tape.gradient(loss, weights))
 
     return lambda: step(inputs)
+
+
+def norms(gradients):
+    """One number each: so that all are computed, and none copied out."""
+    gradients = [tf.convert_to_tensor(x) for x in gradients if x is not None]
+    return [tf.norm(tf.cast(x, tf.float32)) for x in gradients]
 
 
 def hugging_face_config(name, layers, length):
@@ -162,8 +167,7 @@ def hugging_face_tensorflow(family):
             with tf.GradientTape() as tape:
                 outputs = model(inputs, training=True).last_hidden_state
                 loss = tf.reduce_mean(tf.square(outputs))
-            gradients = tape.gradient(loss, model.trainable_variables)
-            return [x for x in gradients if x is not None]
+            return norms(tape.gradient(loss, model.trainable_variables))
 
         return lambda: step(inputs)
 
@@ -312,10 +316,9 @@ def measure_times(calls, rounds):
 
 def wait(outputs):
     """TensorFlow computes on while Python goes on."""
-    if isinstance(outputs, tf.Tensor):
-        outputs.numpy()
-    elif isinstance(outputs, list) and tf.is_tensor(outputs[0]):
-        outputs[0].numpy()
+    for x in outputs if isinstance(outputs, list) else [outputs]:
+        if isinstance(x, tf.Tensor):
+            x.numpy()
 
 
 def peak_of_one_call(part, name, length):
