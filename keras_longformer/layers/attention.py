@@ -176,15 +176,8 @@ class LongformerAttention(keras.layers.Layer):
                 f"width) with a known width. Received: {tuple(input_shape)}"
             )
         width = input_shape[-1]
-        for layer in (
-            self.query,
-            self.key,
-            self.value,
-            self.global_query,
-            self.global_key,
-            self.global_value,
-        ):
-            layer.build(input_shape)
+        for projection in self._flatten_layers(include_self=False):
+            projection.build(input_shape)
         self.attention_output = self._projection(
             "attention_output", "bnhd,hdm->bnm", (None, width)
         )
@@ -287,11 +280,7 @@ class LongformerAttention(keras.layers.Layer):
             tf.cast(scores, softmax_dtype), visible
         )
         probabilities = tf.cast(probabilities, inputs.dtype)
-        dropped = probabilities
-        if dropout_rate:
-            dropped = tf.nn.experimental.stateless_dropout(
-                dropped, dropout_rate, seed=dropout_seed, rng_alg="philox"
-            )
+        dropped = masks.drop(probabilities, dropout_rate, dropout_seed)
         rows = self._global_values(dropped, inputs)
         return rows, tf.transpose(probabilities, (0, 2, 3, 1))
 

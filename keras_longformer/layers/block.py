@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.layers.attention import LongformerAttention
+from keras_longformer.ops import masks
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -146,19 +147,14 @@ class LongformerBlock(keras.layers.Layer):
             dropout_seed=seeds[0],
             training=training,
         )
-        x = self.attention_layer_norm(x + self._drop(attended, seeds[1]))
+        x = self.attention_layer_norm(
+            x + masks.drop(attended, self.dropout, seeds[1])
+        )
         # Rank 2: TensorFlow fuses bias and GELU into such a product.
         y = tf.reshape(x, (-1, x.shape[-1]))
         y = self.output_dense(self.intermediate(y))
         y = tf.reshape(y, tf.shape(x))
-        return self.output_layer_norm(x + self._drop(y, seeds[2]))
-
-    def _drop(self, x, seed):
-        if seed is None or not self.dropout:
-            return x
-        return tf.nn.experimental.stateless_dropout(
-            x, self.dropout, seed=seed, rng_alg="philox"
-        )
+        return self.output_layer_norm(x + masks.drop(y, self.dropout, seeds[2]))
 
     def compute_output_spec(self, inputs, *args, **kwargs):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)

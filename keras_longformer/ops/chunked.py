@@ -226,11 +226,7 @@ def _attend_chunks(
     softmax_dtype = tf.float64 if query.dtype == tf.float64 else tf.float32
     scores = tf.cast(scores, softmax_dtype) + tf.cast(bias, softmax_dtype)
     probabilities = tf.cast(tf.nn.softmax(scores), query.dtype)
-    dropped = probabilities
-    if dropout_rate:
-        dropped = tf.nn.experimental.stateless_dropout(
-            dropped, dropout_rate, seed=dropout_seed, rng_alg="philox"
-        )
+    dropped = masks.drop(probabilities, dropout_rate, dropout_seed)
     values = windows(tensors.value, tensors.global_value)
     outputs = tf.einsum("bhcqk,bhckd->bhcqd", dropped, values)
 

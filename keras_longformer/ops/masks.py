@@ -1,4 +1,4 @@
-"""Which key a query may see, and a softmax over just those keys."""
+"""Which key a query may see, a softmax over just those keys, and dropout."""
 
 import tensorflow as tf
 
@@ -61,3 +61,15 @@ def masked_softmax(scores: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:
     weights = tf.where(visible, tf.exp(scores - highest), 0)
     total = tf.reduce_sum(weights, axis=-1, keepdims=True)
     return tf.math.divide_no_nan(weights, total)
+
+
+def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
+    """Dropout that drops the same for the same seed, int32 `(2,)`.
+
+    Eagerly, in a graph and under XLA; `rate` 0 or no seed drops nothing.
+    """
+    if not rate or seed is None:
+        return x
+    return tf.nn.experimental.stateless_dropout(
+        x, rate, seed=seed, rng_alg="philox"
+    )

@@ -61,12 +61,7 @@ def window_attention(
         value = tf.concat([tf.cast(global_value, compute_dtype), value], axis=1)
 
     probabilities = masks.masked_softmax(scores, visible)
-    if dropout_rate:
-        dropped = tf.nn.experimental.stateless_dropout(
-            probabilities, dropout_rate, seed=dropout_seed, rng_alg="philox"
-        )
-    else:
-        dropped = probabilities
+    dropped = masks.drop(probabilities, dropout_rate, dropout_seed)
     outputs = tf.cast(tf.einsum("bhqk,bkhd->bqhd", dropped, value), dtype)
     if not return_scores:
         return outputs
