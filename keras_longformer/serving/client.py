@@ -53,7 +53,8 @@ class ServingClient:
         backoff_seconds: float, the wait before the first retry; it doubles
             with each, and a random part of it is taken off, so that clients
             do not come back together.
-        batch_size: int, the most texts of one request.
+        batch_size: int, the most texts of one request; a server that batches
+            takes no more than its `max_batch_size`.
 
     Example:
     ```python
@@ -132,7 +133,7 @@ class ServingClient:
                 "`texts` must be a list of texts. Received one "
                 f"{type(texts).__name__}; put it into a list."
             )
-        texts = list(texts)
+        texts = [_bytes(text) for text in texts]
         parts = [
             self.predict_inputs(
                 {"text": texts[i : i + self.batch_size]}, signature=signature
@@ -196,16 +197,25 @@ class ServingClient:
         )
 
 
+def _bytes(text):
+    return text if isinstance(text, bytes) else text.encode(errors="replace")
+
+
 def _joined(parts):
     """Concatenates along the first axis, padding the others."""
     if len(parts) == 1:
         return parts[0]
-    shape = np.max([part.shape[1:] for part in parts], axis=0, initial=0)
-    padded = []
+    full = [part for part in parts if part.size] or parts[:1]
+    shape = np.max([part.shape[1:] for part in full], axis=0).astype(int)
+    dtype = full[0].dtype
+    joined = np.full(
+        [sum(map(len, parts)), *shape], b"" if dtype.kind == "O" else 0, dtype
+    )
+    start = 0
     for part in parts:
-        missing = [(0, 0)] + [
-            (0, int(size) - own) for size, own in zip(shape, part.shape[1:])
-        ]
-        fill = b"" if part.dtype == object else 0
-        padded.append(np.pad(part, missing, constant_values=fill))
-    return np.concatenate(padded)
+        # JSON cannot say how wide an empty array is.
+        if part.size:
+            rows = joined[start : start + len(part)]
+            rows[tuple(slice(size) for size in part.shape)] = part
+        start += len(part)
+    return joined

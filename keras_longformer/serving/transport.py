@@ -216,7 +216,10 @@ def _to_json(value):
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, bytes):
-        return {"b64": base64.b64encode(value).decode()}
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"b64": base64.b64encode(value).decode()}
     if isinstance(value, list | tuple):
         return [_to_json(x) for x in value]
     return value

@@ -143,7 +143,7 @@ class Model:
             return
         try:
             version = Version(self.folder / str(highest))
-        except (Refused, tf.errors.OpError, OSError) as error:
+        except (Refused, tf.errors.OpError, OSError, ValueError) as error:
             self.failed[highest] = str(error)
             return
         self._swap(_Served(version, self._make_runner(version)))
