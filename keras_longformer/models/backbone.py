@@ -8,6 +8,7 @@ import keras_hub
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
 from keras_longformer.models import presets
+from keras_longformer.models.inputs import LongformerInputs
 
 
 def initializer(stddev=0.02):
@@ -15,24 +16,8 @@ def initializer(stddev=0.02):
     return keras.initializers.TruncatedNormal(stddev=stddev)
 
 
-def fill_global_mask(inputs):
-    """Lets `global_mask` be left out of a call's dictionary: no global tokens.
-
-    Keras wants every input that a functional model names, though it may be
-    `None`; where it calls the model with symbols, a mask of zeros stands in.
-    """
-    if not isinstance(inputs, dict) or "global_mask" in inputs:
-        return inputs
-    token_ids = inputs.get("token_ids")
-    if isinstance(token_ids, keras.KerasTensor):
-        mask = keras.ops.zeros_like(token_ids, dtype="bool")
-    else:
-        mask = None
-    return {**inputs, "global_mask": mask}
-
-
 @keras.saving.register_keras_serializable(package="keras_longformer")
-class LongformerBackbone(keras_hub.models.Backbone):
+class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
     """A Longformer encoder: RoBERTa with attention over a window.
 
     Each token attends to the `window_size` tokens around it and to the global
@@ -212,9 +197,6 @@ class LongformerBackbone(keras_hub.models.Backbone):
         self.pooler = pooler
         self.rematerialize = rematerialize
         self.implementation = implementation
-
-    def __call__(self, inputs, *args, **kwargs):
-        return super().__call__(fill_global_mask(inputs), *args, **kwargs)
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""

@@ -5,12 +5,12 @@ import os
 from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
-from keras_longformer.models.backbone import fill_global_mask
+from keras_longformer.models.inputs import LongformerInputs
 from keras_longformer.text import LongformerTokenizer
 from keras_longformer.text.packing import length_buckets
 
 
-class LongformerTask:
+class LongformerTask(LongformerInputs):
     """A `LongformerBackbone` with a head and a preprocessor.
 
     A subclass also inherits KerasHub's class for its kind of task, and says
@@ -21,9 +21,6 @@ class LongformerTask:
     backbone_cls = LongformerBackbone
     default_max_global_tokens = None
     head_weights = ()  # patterns of their names
-
-    def __call__(self, inputs, *args, **kwargs):
-        return super().__call__(fill_global_mask(inputs), *args, **kwargs)
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):

@@ -89,6 +89,9 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
         **kwargs,
     ):
         super().__init__(dtype=dtype, **kwargs)
+        self.built = (
+            True  # It has no weights, and Keras quantizes built models.
+        )
         if not self.compute_dtype.startswith("int"):
             raise ValueError(
                 "`dtype` must be an integer type, that of the token ids. "

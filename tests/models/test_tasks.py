@@ -194,3 +194,12 @@ def test_sample_weights_and_datasets():
     ).batch(3)
     history = classifier.fit(data, verbose=0).history
     assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+def test_quantized():
+    classifier = small.make_classifier()
+    want = classifier.predict(TEXTS, verbose=0)
+    classifier.quantize("int8")
+    got = classifier.predict(TEXTS, verbose=0)
+    assert 0 < np.abs(got - want).max() < 0.1 * np.abs(want).max() + 0.01
