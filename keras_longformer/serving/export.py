@@ -83,7 +83,8 @@ def export_saved_model(
             warmed up at each bucket and signature. A large model is warm
             sooner with fewer.
         xla: bool, whether to add `tokens_xla` (`embed_tokens_xla`), compiled
-            by XLA. Servers refuse it unless they run with
+            by XLA. A server refuses it, and because of its warm-up requests
+            the whole version, unless it runs with
             `--xla_cpu_compilation_enabled` or `--xla_gpu_compilation_enabled`.
         served_from: str, this model's folder as the server will see it, such
             as `/models/reviews`; writes `models.config` and

@@ -10,6 +10,7 @@ from tests.models import small
 
 BUCKETS = [16, 32, 64]
 BATCH_SIZES = [1, 4]
+ODD_TEXTS = [b"nul \0 byte", b"\xff\xfe broken \xc3", "", "</s>" * 9]
 HOSTILE = "good " * 20 + "x" * 3000  # More bytes than `make_limited` reads.
 
 
@@ -76,3 +77,10 @@ def embedder(tmp_path_factory):
         over_long="windows",
         xla=True,
     )
+
+
+@pytest.fixture(scope="session")
+def reviews_answers(reviews):
+    call = reviews.signature("serving_default")
+    outputs = call(text=tf.constant([*small.TEXTS, *ODD_TEXTS]))
+    return {name: x.numpy() for name, x in outputs.items()}

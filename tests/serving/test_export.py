@@ -198,7 +198,7 @@ def test_versions_go_up_and_nothing_is_left(classifier, tmp_path):
     path = tmp_path / "reviews"
     (path / "7").mkdir(parents=True)
     (path / "not-a-version").mkdir()
-    folder = klf.export_saved_model(classifier, str(path))
+    folder = klf.export_saved_model(classifier, str(path), batch_sizes=[1])
     assert folder == str(path / "8")
     assert sorted(os.listdir(path)) == ["7", "8", "not-a-version"]
 
@@ -217,10 +217,9 @@ def test_failure_leaves_nothing(classifier, tmp_path, monkeypatch):
     assert layer.implementation is None
 
 
-def test_masked_lm(tmp_path):
-    masked_lm = small.make_masked_lm()
-    folder = klf.export_saved_model(masked_lm, str(tmp_path))
-    served = tf.saved_model.load(folder)
+def test_masked_lm(fill_mask):
+    masked_lm = fill_mask.model
+    served = tf.saved_model.load(fill_mask.folder)
     texts = tf.constant(["a <mask> text", "no mask", "<mask>, <mask>"])
     got = served.signatures["serving_default"](text=texts)
     assert got["tokens"].shape == (3, 2, 5)

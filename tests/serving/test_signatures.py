@@ -182,7 +182,9 @@ def test_too_many_masks(fill_mask, monkeypatch, tmp_path):
     from keras_longformer.serving import heads
 
     monkeypatch.setattr(heads, "MAX_MASKS", 3)
-    limited = conftest.export(fill_mask.model, tmp_path, batch_sizes=[1])
+    limited = conftest.export(
+        fill_mask.model, tmp_path, batch_sizes=[1], buckets=[64]
+    )
     call = limited.signature("serving_default")
     assert call(text=tf.constant(["<mask>" * 3]))["tokens"].shape == (1, 3, 5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="4 masks, more"):

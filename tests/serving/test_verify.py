@@ -24,7 +24,7 @@ def read_manifest(folder):
 
 def test_warmup_has_each_signature_bucket_and_size(embedder):
     path = os.path.join(embedder.folder, warmup.WARMUP_FILE)
-    seen = []
+    seen, tokenizer = [], small.make_tokenizer()
     for record in tf.data.TFRecordDataset(path):
         request = apis.PredictionLog.FromString(
             record.numpy()
@@ -33,7 +33,7 @@ def test_warmup_has_each_signature_bucket_and_size(embedder):
         (value,) = request.inputs.values()
         value = tf.make_ndarray(value)
         if value.ndim == 1:
-            length = len(small.make_tokenizer().tokenize(value[0])) + 2
+            length = len(tokenizer.tokenize(value[0])) + 2
         else:
             length = value.shape[1]
         bucket = min(x for x in conftest.BUCKETS if x >= length)

@@ -1,21 +1,17 @@
-"""Client and export over REST and gRPC, on the stand-in server.
+"""Client and export over REST and gRPC, on the stand-in server."""
 
-With `TF_SERVING_HOST` (its name or address; ports 8500 and 8501, a model
-`reviews` exported as `reviews` in conftest.py) or `TF_SERVING_BINARY` (the
-path of a `tensorflow_model_server`) the same checks run on the real one.
-"""
-
-import contextlib
+import json
 import os
+import pathlib
+import runpy
 import shutil
 import socket
-import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_longformer.serving import client as serving_client
 from keras_longformer.serving.client import ServingClient
@@ -25,33 +21,13 @@ from tests.serving import conftest
 
 pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 
+from tests.serving.checks import assert_equal  # noqa: E402
+from tests.serving.checks import check_server  # noqa: E402
+from tests.serving.checks import serving  # noqa: E402
 from tests.serving.stand_in import batching  # noqa: E402
-from tests.serving.stand_in import servers  # noqa: E402
 from tests.serving.stand_in import versions  # noqa: E402
 
 PROTOCOLS = ["rest", "grpc"]
-LIMIT = 2_000_000
-SECRET = [b"nul \0 byte", b"\xff\xfe broken \xc3", "", "</s>" * 9]
-
-
-@contextlib.contextmanager
-def serving(exported, name, make_runner=None):
-    model = versions.Model(name, exported.path, make_runner=make_runner)
-    assert model.failed == {}
-    models = {name: model}
-    grpc_server, grpc_port = servers.start_grpc(models, 0, LIMIT)
-    rest_server, rest_port = servers.start_rest(models, 0, LIMIT)
-    try:
-        yield {
-            "grpc": f"127.0.0.1:{grpc_port}",
-            "rest": f"127.0.0.1:{rest_port}",
-            "model": model,
-        }
-    finally:
-        grpc_server.stop(0).wait(5)
-        rest_server.shutdown()
-        rest_server.server_close()
-        model.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,66 +36,9 @@ def server(reviews):
         yield ports
 
 
-@pytest.fixture(scope="module")
-def want(reviews):
-    call = reviews.signature("serving_default")
-    outputs = call(text=tf.constant([*small.TEXTS, *SECRET]))
-    return {name: x.numpy() for name, x in outputs.items()}
-
-
-def assert_equal(got, want, rows=slice(None)):
-    assert set(got) == set(want)
-    for name, x in want.items():
-        if x.dtype.kind == "f":
-            np.testing.assert_allclose(got[name], x[rows], atol=1e-5)
-        else:
-            assert got[name].tolist() == x[rows].tolist()
-
-
-def check_server(addresses, protocol, want):
-    """What a right server and client do, the stand-in or the real one."""
-    address = addresses[protocol]
-    with ServingClient(
-        address, "reviews", protocol=protocol, batch_size=4
-    ) as client:
-        assert client.status()[-1].state == "AVAILABLE"
-        assert_equal(client.predict([*small.TEXTS, *SECRET]), want)
-        embedded = client.predict(["good"], signature="embed")
-        assert embedded["mean_embedding"].shape == (1, 24)
-        by_ids = client.predict_inputs(
-            {"token_ids": np.array([[0, 5, 6, 2]], np.int32)},
-            signature="tokens",
-        )
-        assert by_ids["label"].dtype == object
-        # One bad text among good ones.
-        got = client.predict(["good " * 3, conftest.HOSTILE])
-        assert b"max_text_bytes" in got.pop("error")[1]
-        for name, x in got.items():
-            if x.dtype.kind == "f":
-                np.testing.assert_allclose(x[0], want[name][0], atol=1e-5)
-        for options, status in (
-            ({"signature": "nonsense"}, ("FAILED_PRECONDITION", "INVALID")),
-            ({"signature": "tokens"}, ("INVALID_ARGUMENT", "INVALID")),
-        ):
-            with pytest.raises(ServingError) as info:
-                client.predict(["good"], **options)
-            assert info.value.status.startswith(status)
-            assert info.value.retried == 0
-            message = str(info.value)
-            assert address in message and "'reviews'" in message
-            assert options["signature"] in message
-        with pytest.raises(ServingError) as info:
-            client.predict_inputs({"text": [1.5, 2.5]})
-        assert info.value.status == "INVALID_ARGUMENT"
-    for other in ({"model": "nobody"}, {"model": "reviews", "version": 99}):
-        with ServingClient(address, protocol=protocol, **other) as client:
-            with pytest.raises(ServingError, match="Servable not found"):
-                client.predict(["good"])
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_stand_in(server, want, protocol):
-    check_server(server, protocol, want)
+def test_stand_in(server, reviews_answers, protocol):
+    check_server(server, protocol, reviews_answers)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -131,7 +50,7 @@ def test_too_large_a_message(server, protocol):
         assert c.predict(["good"])["error"].tolist() == [b""]
 
 
-def test_batches_are_merged_and_padded(server, want):
+def test_batches_are_merged_and_padded(server, reviews_answers):
     """Requests of one text each, of token ids of different lengths too."""
     runner = server["model"]._current.runner
     runner.sizes.clear()
@@ -147,11 +66,11 @@ def test_batches_are_merged_and_padded(server, want):
         ) as client:
             try:
                 got = client.predict([text])
-                assert_equal(got, want, slice(i % 6, i % 6 + 1))
+                assert_equal(got, reviews_answers, slice(i % 6, i % 6 + 1))
                 got = client.predict_inputs(
                     {"token_ids": ids}, signature="tokens"
                 )
-                assert_equal(got, want, slice(i % 6, i % 6 + 1))
+                assert_equal(got, reviews_answers, slice(i % 6, i % 6 + 1))
             except (AssertionError, ServingError) as error:
                 failures.append(error)
 
@@ -174,7 +93,7 @@ def test_masks_are_joined_across_batches(fill_mask):
             assert (got["probabilities"][1, 1] == 0).all()
 
 
-def test_hot_swap_under_load(reviews, want, tmp_path):
+def test_hot_swap_under_load(reviews, reviews_answers, tmp_path):
     path = tmp_path / "reviews"
     shutil.copytree(reviews.folder, path / "1")
     exported = conftest.Export(None, str(path), str(path / "1"))
@@ -186,7 +105,7 @@ def test_hot_swap_under_load(reviews, want, tmp_path):
                 while not stop.is_set():
                     try:
                         got = client.predict(small.TEXTS)
-                        assert_equal(got, want, slice(6))
+                        assert_equal(got, reviews_answers, slice(6))
                         count.append(1)
                     except (AssertionError, ServingError) as error:
                         failures.append(error)
@@ -246,6 +165,31 @@ def test_times_out(protocol):
     assert info.value.status in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
 
 
+def test_a_server_without_xla_refuses_what_needs_it(embedder):
+    model = versions.Model("embedder", embedder.path)
+    assert "XLA" in model.failed[1]
+    with pytest.raises(versions.Refused, match="Servable not found"):
+        model.predict("embed", {})
+    model.close()
+
+
+def test_query_server(server, monkeypatch, capsys, tmp_path):
+    script = pathlib.Path(__file__).parents[2] / "scripts" / "query_server.py"
+    (tmp_path / "text").write_bytes(b"good \xff")
+    base = ["query_server", "--server", server["rest"], "--model", "reviews"]
+
+    def lines(*arguments):
+        monkeypatch.setattr(sys, "argv", [*base, *arguments])
+        runpy.run_path(str(script), run_name="__main__")
+        return [json.loads(x) for x in capsys.readouterr().out.splitlines()]
+
+    (row,) = lines(str(tmp_path / "text"))
+    assert row["label"] in ("bad", "good") and len(row["logits"]) == 2
+    assert lines("--status") == [{"version": 1, "state": "AVAILABLE"}]
+    with pytest.raises(SystemExit, match="asked for 'nonsense'"):
+        lines("--signature", "nonsense", str(tmp_path / "text"))
+
+
 def test_arguments():
     with pytest.raises(ValueError, match="`protocol` must be one of"):
         ServingClient("localhost:1", "m", protocol="http")
@@ -263,51 +207,3 @@ def test_joins_batches_of_other_widths():
     joined = serving_client._joined(parts)
     assert joined.shape == (3, 1, 2)
     assert joined[:, 0, 0].tolist() == [b"", b"a", b"a"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_real_server(reviews, want, protocol):
-    """On `TF_SERVING_HOST` or with `TF_SERVING_BINARY`."""
-    host = os.environ.get("TF_SERVING_HOST")
-    binary = os.environ.get("TF_SERVING_BINARY")
-    if host:
-        addresses = {"grpc": f"{host}:8500", "rest": f"{host}:8501"}
-        check_server(addresses, protocol, want)
-        return
-    if not binary:
-        pytest.skip("neither TF_SERVING_HOST nor TF_SERVING_BINARY is given")
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    process = subprocess.Popen(
-        [
-            binary,
-            f"--port={ports[0]}",
-            f"--rest_api_port={ports[1]}",
-            "--model_name=reviews",
-            f"--model_base_path={reviews.path}",
-            "--enable_batching",
-            "--enable_per_model_batching_parameters",
-        ]
-    )
-    try:
-        addresses = {
-            "grpc": f"127.0.0.1:{ports[0]}",
-            "rest": f"127.0.0.1:{ports[1]}",
-        }
-        deadline = time.monotonic() + 120
-        with ServingClient(addresses["rest"], "reviews", retries=0) as client:
-            while True:
-                try:
-                    client.predict(["good"])
-                    break
-                except ServingError:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.5)
-        check_server(addresses, protocol, want)
-    finally:
-        process.kill()
-        process.wait()

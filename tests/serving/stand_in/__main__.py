@@ -28,10 +28,13 @@ def main():
     parser.add_argument("--max_message_bytes", type=int)
     arguments = parser.parse_args()
 
+    import tensorflow as tf
+
     from tests.serving.stand_in import batching
     from tests.serving.stand_in import servers
     from tests.serving.stand_in import versions
 
+    tf.get_logger().setLevel("ERROR")  # The loader is deprecated, not gone.
     started = time.monotonic()
     runner = batching.BatchingRunner if arguments.batching else None
     model = versions.Model(arguments.name, arguments.folder, make_runner=runner)

@@ -182,7 +182,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def _inputs(model, name, values, columns):
     """`inputs` by name, or a list of rows, as arrays of the right types."""
     signatures = model._current.version.signatures if model._current else {}
-    wanted = signatures[name].inputs if name in signatures else {}
+    if signatures and name not in signatures:
+        raise Refused(
+            "INVALID_ARGUMENT",
+            f'Serving signature name: "{name}" not found in signature def',
+        )
+    wanted = signatures[name].inputs if signatures else {}
     if not columns:
         if not isinstance(values, list):
             raise Refused("INVALID_ARGUMENT", "`instances` must be a list")
@@ -196,6 +201,11 @@ def _inputs(model, name, values, columns):
         values = {key: [row.get(key) for row in rows] for key in names}
     elif not isinstance(values, dict):
         values = {next(iter(wanted), "text"): values}
+    for key in set(wanted) - set(values):
+        raise Refused(
+            "INVALID_ARGUMENT",
+            f"Missing named input: {key} in 'inputs' object.",
+        )
     return {
         key: _array(key, x, wanted[key].dtype if key in wanted else None)
         for key, x in values.items()

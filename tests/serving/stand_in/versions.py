@@ -57,8 +57,11 @@ class Version:
             log = prediction_log_pb2.PredictionLog.FromString(record)
             request = log.predict_log.request
             name = request.model_spec.signature_name
-            if name.endswith("_xla"):  # The server has XLA off by default.
-                continue
+            if name.endswith("_xla"):
+                raise Refused(
+                    "UNIMPLEMENTED",
+                    "XLA compilation is off, which is the server's default",
+                )
             inputs = {
                 key: tf.make_ndarray(x) for key, x in request.inputs.items()
             }

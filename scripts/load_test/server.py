@@ -1,0 +1,80 @@
+"""The stand-in server as a process that is measured, killed and restarted."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Server:
+    """One process after another on the same ports.
+
+    Attributes:
+        ports: dict of "grpc" and "rest" to int.
+        memory: list of (seconds since the start, resident MB).
+        restarts: list of seconds since the start.
+    """
+
+    def __init__(self, name: str, folder: str, max_seconds: float):
+        self.name = name
+        self.folder = folder
+        self.max_seconds = max_seconds
+        self.ports = {"grpc": 0, "rest": 0}
+        self.memory = []
+        self.restarts = []
+        self.began = time.perf_counter()
+        self._process = None
+        self._closed = threading.Event()
+        self.start()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def start(self) -> None:
+        """Starts it and returns when it takes requests."""
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.serving.stand_in"),
+                *("--name", self.name, "--folder", self.folder, "--batching"),
+                f"--grpc_port={self.ports['grpc']}",
+                f"--rest_port={self.ports['rest']}",
+                f"--max_seconds={self.max_seconds}",
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("The stand-in server did not start.")
+        ready = json.loads(line)
+        self.ports = {"grpc": ready["grpc"], "rest": ready["rest"]}
+        self.load_seconds = ready["seconds"]
+
+    def kill_and_restart(self) -> None:
+        """Without a warning, as a machine dies."""
+        self._process.kill()
+        self._process.wait()
+        self.restarts.append(time.perf_counter() - self.began)
+        self.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._process.kill()
+        self._process.wait()
+
+    def _watch(self):
+        while not self._closed.wait(0.25):
+            try:
+                status = pathlib.Path(f"/proc/{self._process.pid}/status")
+                line = next(
+                    line
+                    for line in status.read_text().splitlines()
+                    if line.startswith("VmRSS")
+                )
+            except (OSError, StopIteration):
+                continue  # Between two processes.
+            seconds = time.perf_counter() - self.began
+            self.memory.append((seconds, int(line.split()[1]) / 1024))
