@@ -9,6 +9,7 @@ from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
 from keras_longformer.models import presets
 from keras_longformer.models.inputs import LongformerInputs
+from keras_longformer.models.inputs import check_keywords
 
 
 def initializer(stddev=0.02):
@@ -68,6 +69,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         first token. With `pooler=False`, the first alone.
 
     Raises:
+        TypeError: an argument of another name.
         ValueError: a window or dilation list of the wrong length.
         InvalidArgumentError: too many tokens, or too many global ones.
 
@@ -76,9 +78,9 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
     backbone = keras_longformer.LongformerBackbone.from_preset(
         "path/to/roberta-base", max_sequence_length=4096, window_size=512)
     backbone({
-        "token_ids": [[0, 31414, 232, 2]],
-        "padding_mask": [[True] * 4],
-        "global_mask": [[True] + [False] * 3],
+        "token_ids": np.array([[0, 31414, 232, 2]]),
+        "padding_mask": np.array([[True] * 4]),
+        "global_mask": np.array([[True] + [False] * 3]),
     })["sequence_output"]  # (1, 4, 768)
     ```
 
@@ -108,6 +110,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
+        check_keywords(self, kwargs)
         window_sizes = _per_layer("window_size", window_size, num_layers)
         dilations = _per_layer("dilation", dilation, num_layers)
 

@@ -1,5 +1,7 @@
 """How our models take their inputs, beyond what Keras does for each."""
 
+import inspect
+
 import keras
 
 
@@ -29,6 +31,22 @@ class LongformerInputs:
                 )
                 break
         super()._maybe_symbolic_build(data_batch=data_batch)
+
+
+def check_keywords(model, keywords, known=("name", "trainable")):
+    """Raises `TypeError` for arguments that no constructor takes.
+
+    Keras 3.15's functional models swallow them, and with them a misspelt
+    `window_size`.
+    """
+    unknown = [name for name in keywords if name not in known]
+    if unknown:
+        takes = list(inspect.signature(type(model).__init__).parameters)
+        raise TypeError(
+            f"{type(model).__name__} has no argument "
+            f"{', '.join(map(repr, unknown))}. It takes: "
+            f"{', '.join([*takes[1:-1], *known])}."
+        )
 
 
 def fill_global_mask(inputs):

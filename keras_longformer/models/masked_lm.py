@@ -45,6 +45,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
     head_weights = ("lm_head/*",)
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
+        self._check_keywords(kwargs)
         self._check_vocabulary(backbone, preprocessor)
 
         # Layers

@@ -87,7 +87,10 @@ def rebuild(model, keywords):
     changed = {
         name: value
         for name, value in keywords.items()
-        if name != "positions" and value is not None and value != config[name]
+        if name != "positions"
+        and value is not None
+        # A name that is not there is left to the constructor to refuse.
+        and (name not in config or value != config[name])
     }
     if not changed:
         return model

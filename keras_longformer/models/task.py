@@ -6,6 +6,7 @@ from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.inputs import LongformerInputs
+from keras_longformer.models.inputs import check_keywords
 from keras_longformer.text import LongformerTokenizer
 from keras_longformer.text.packing import length_buckets
 
@@ -49,6 +50,8 @@ class LongformerTask(LongformerInputs):
         Raises:
             ValueError: a preset of another kind, a broken file, or weights
                 that do not fit.
+            TypeError: an argument that neither the backbone nor this class
+                takes.
         """
         preset = os.fspath(preset)
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
@@ -106,6 +109,9 @@ class LongformerTask(LongformerInputs):
             sequence_length=longest,
             pad_to=length_buckets(longest),
         )
+
+    def _check_keywords(self, keywords):
+        check_keywords(self, keywords, known=("compile", "name", "trainable"))
 
     @staticmethod
     def _check_vocabulary(backbone, preprocessor):

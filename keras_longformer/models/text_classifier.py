@@ -65,6 +65,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
     ):
         dropout = backbone.dropout if dropout is None else dropout
 
+        self._check_keywords(kwargs)
         self._check_vocabulary(backbone, preprocessor)
 
         # Layers

@@ -168,6 +168,14 @@ def test_own_preset_made_long(tmp_path):
     assert_close(same(make_inputs()), backbone(make_inputs()))
 
 
+def test_misspelt_arguments_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="'windowsize'.* window_size, "):
+        small.make_backbone(windowsize=4)
+    small.make_backbone().save_to_preset(tmp_path)
+    with pytest.raises(TypeError, match="no argument 'windowsize'"):
+        klf.LongformerBackbone.from_preset(tmp_path, windowsize=4)
+
+
 def test_global_projections_start_anew_after_pretraining(tmp_path, caplog):
     """Training without global tokens leaves them behind the local ones."""
     backbone = small.make_backbone(max_global_tokens=0)

@@ -187,6 +187,14 @@ def test_vocabularies_must_fit():
         )
 
 
+@pytest.mark.parametrize("kind", MAKE)
+def test_misspelt_arguments_are_refused(kind, tmp_path):
+    task = MAKE[kind]()
+    task.save_to_preset(tmp_path)
+    with pytest.raises(TypeError, match="'max_length'.* preprocessor, "):
+        type(task).from_preset(tmp_path, max_length=9)
+
+
 def test_sample_weights_and_datasets():
     classifier = small.make_classifier()
     data = tf.data.Dataset.from_tensor_slices(
