@@ -115,7 +115,7 @@ class LongformerTask(LongformerInputs):
 
     @staticmethod
     def _check_vocabulary(backbone, preprocessor):
-        """Raises `ValueError` where the tokenizer has ids with no embedding."""
+        """Raises `ValueError` where tokenizer and backbone cannot be a pair."""
         tokenizer = getattr(preprocessor, "tokenizer", None)
         # While a file is loaded, the vocabulary is still to come.
         if getattr(tokenizer, "vocabulary", None) is None:
@@ -127,6 +127,13 @@ class LongformerTask(LongformerInputs):
                 f"backbone embeddings for {backbone.vocabulary_size}. They "
                 "are not of one model: build the backbone with "
                 "`vocabulary_size=tokenizer.vocabulary_size()`."
+            )
+        if tokenizer.pad_token_id != backbone.pad_token_id:
+            raise ValueError(
+                "The preprocessor's tokenizer pads with "
+                f"{tokenizer.pad_token_id}, and the backbone, which counts "
+                f"positions from it, has pad_token_id={backbone.pad_token_id}. "
+                "Build it with `pad_token_id=tokenizer.pad_token_id`."
             )
 
     @classmethod

@@ -179,12 +179,17 @@ def test_softmax_activation():
 
 
 def test_vocabularies_must_fit():
-    with pytest.raises(ValueError, match="embeddings for 99"):
-        klf.LongformerTextClassifier(
-            small.make_backbone(vocabulary_size=99),
-            num_classes=2,
-            preprocessor=small.make_classifier().preprocessor,
-        )
+    preprocessor = small.make_classifier().preprocessor
+    for config, match in (
+        (dict(vocabulary_size=99), "embeddings for 99"),
+        (dict(pad_token_id=0), "pads with 1.*pad_token_id=0"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            klf.LongformerTextClassifier(
+                small.make_backbone(**config),
+                num_classes=2,
+                preprocessor=preprocessor,
+            )
 
 
 @pytest.mark.parametrize("kind", MAKE)
