@@ -1,5 +1,7 @@
 """Multi-head attention over a window and global tokens."""
 
+from numbers import Integral
+
 import keras
 import tensorflow as tf
 
@@ -112,28 +114,24 @@ class LongformerAttention(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, size in {"num_heads": num_heads, "key_dim": key_dim}.items():
-            if not isinstance(size, int) or size < 1:
+            if not isinstance(size, Integral) or size < 1:
                 raise ValueError(
                     f"`{name}` must be a positive integer. "
                     f"Received: {name}={size!r}"
                 )
-        ops.check_window_size(window_size)
-        ops.check_dilation(dilation, num_heads)
+        dilation = ops.check_dilation(dilation, num_heads)
         ops.check_implementation(implementation)
-        check_max_global_tokens(max_global_tokens)
         if not 0 <= dropout < 1:
             raise ValueError(
                 f"`dropout` must lie in [0, 1). Received: dropout={dropout!r}"
             )
         # Config
-        self.num_heads = num_heads
-        self.key_dim = key_dim
-        self.window_size = window_size
-        self.dilation = (
-            dilation if isinstance(dilation, int) else list(dilation)
-        )
+        self.num_heads = int(num_heads)
+        self.key_dim = int(key_dim)
+        self.window_size = ops.check_window_size(window_size)
+        self.dilation = dilation if isinstance(dilation, int) else [*dilation]
         self.causal = causal
-        self.max_global_tokens = max_global_tokens
+        self.max_global_tokens = check_max_global_tokens(max_global_tokens)
         self.dropout = dropout
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)

@@ -1,16 +1,21 @@
 """Masks of tokens, and the rows that belong to the tokens they mark."""
 
+from numbers import Integral
+
 import tensorflow as tf
 
 
 def check_max_global_tokens(most):
-    """Raises `ValueError` unless `None` or a number of tokens."""
-    if most is not None and (not isinstance(most, int) or most < 0):
+    """Returns `None` or an int; raises `ValueError` for anything else."""
+    if most is None:
+        return None
+    if not isinstance(most, Integral) or most < 0:
         raise ValueError(
             "`max_global_tokens` must be a non-negative integer, or None to "
             "take as many as the mask marks. "
             f"Received: max_global_tokens={most!r}"
         )
+    return int(most)
 
 
 def both(mask, other):

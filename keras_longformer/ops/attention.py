@@ -1,6 +1,8 @@
 """The one door to window attention: checks its arguments and chooses."""
 
+from collections.abc import Iterable
 from collections.abc import Sequence
+from numbers import Integral
 
 import tensorflow as tf
 
@@ -91,8 +93,10 @@ def window_attention(
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 3.1.
     """
     query, key, value = (tf.convert_to_tensor(x) for x in (query, key, value))
-    check_window_size(window_size)
-    check_dilation(dilation, query.shape[2] if query.shape.rank == 4 else None)
+    window_size = check_window_size(window_size)
+    dilation = check_dilation(
+        dilation, query.shape[2] if query.shape.rank == 4 else None
+    )
     _check_tensors(query=query, key=key, value=value)
     given = [x is not None for x in (global_key, global_value, global_key_mask)]
     if any(given) != all(given):
@@ -122,7 +126,7 @@ def window_attention(
         key,
         value,
         window_size=window_size,
-        dilation=dilation if isinstance(dilation, int) else tuple(dilation),
+        dilation=dilation,
         causal=causal,
         key_mask=key_mask,
         global_key=global_key,
@@ -153,9 +157,13 @@ def check_implementation(implementation: str | None) -> None:
         )
 
 
-def check_window_size(window_size: int) -> None:
-    """Raises `ValueError` where `window_size` is not a positive even int."""
-    if not isinstance(window_size, int) or window_size < 1:
+def check_window_size(window_size: int) -> int:
+    """Returns an int for an integer of any kind.
+
+    Raises:
+        ValueError: it is not positive and even.
+    """
+    if not isinstance(window_size, Integral) or window_size < 1:
         raise ValueError(
             "`window_size` must be a positive even integer. "
             f"Received: window_size={window_size!r}"
@@ -166,23 +174,30 @@ def check_window_size(window_size: int) -> None:
             f"token. Received: window_size={window_size}. "
             f"Try {window_size + 1}."
         )
+    return int(window_size)
 
 
 def check_dilation(
     dilation: int | Sequence[int], num_heads: int | None
-) -> None:
-    """Raises `ValueError` unless a positive int, or one for each head."""
-    steps = [dilation] if isinstance(dilation, int) else list(dilation)
-    if not all(isinstance(step, int) and step >= 1 for step in steps):
+) -> int | tuple[int, ...]:
+    """Returns an int, or a tuple of ints, for integers of any kind.
+
+    Raises:
+        ValueError: not a positive integer, or one for each head.
+    """
+    is_one = not isinstance(dilation, Iterable)
+    steps = [dilation] if is_one else list(dilation)
+    if not all(isinstance(step, Integral) and step >= 1 for step in steps):
         raise ValueError(
             "`dilation` must be a positive integer, or one for each head; 1 "
             f"has no gaps. Received: dilation={dilation!r}"
         )
-    if not isinstance(dilation, int) and num_heads not in (None, len(steps)):
+    if not is_one and num_heads not in (None, len(steps)):
         raise ValueError(
             f"`dilation` must be one integer, or one for each of the "
             f"{num_heads} heads. Received: dilation={dilation!r}"
         )
+    return int(dilation) if is_one else tuple(int(step) for step in steps)
 
 
 def _check_tensors(**tensors):

@@ -9,6 +9,7 @@ here rows may be padded to the longest of the batch or to a few fixed lengths.
 
 import typing
 from collections.abc import Sequence
+from numbers import Integral
 
 import tensorflow as tf
 
@@ -68,6 +69,7 @@ def pack(
         second_size = tf.cast(second.row_lengths(), tf.int32)
     num_special = 2 if second is None else 4
     if sequence_length is not None:
+        sequence_length = int(sequence_length)
         room = sequence_length - num_special
         first_size = _first_share(first_size, second_size, room, truncate)
         second_size = tf.minimum(second_size, room - first_size)
@@ -112,10 +114,13 @@ def check_packing(
     sequence_length: int | None, pad_to: PadTo, truncate: str
 ) -> None:
     """Raises a `ValueError` for arguments that `pack` cannot work with."""
-    if sequence_length is not None and sequence_length < 4:
+    if sequence_length is not None and not (
+        isinstance(sequence_length, Integral) and sequence_length >= 4
+    ):
         raise ValueError(
-            "`sequence_length` must leave room for `<s>` and up to three "
-            f"`</s>`. Received: sequence_length={sequence_length}. Try 512."
+            "`sequence_length` must be an integer that leaves room for `<s>` "
+            "and up to three `</s>`, or None. "
+            f"Received: sequence_length={sequence_length!r}. Try 512."
         )
     if truncate not in TRUNCATIONS:
         raise ValueError(

@@ -1,5 +1,7 @@
 """LongformerAttention against the definition of the whole layer."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -388,11 +390,23 @@ ERRORS = [
     (dict(window_size=7), "must be even"),
     (dict(num_heads=0), "`num_heads` must be a positive"),
     (dict(key_dim=2.5), "`key_dim` must be a positive"),
+    (dict(dilation=1.5), "must be a positive integer"),
     (dict(dilation=[1, 2]), "one for each of the 3 heads"),
     (dict(max_global_tokens=-1), "non-negative"),
     (dict(dropout=1.0), r"\[0, 1\)"),
     (dict(implementation="magic"), "'magic'"),
 ]
+
+
+def test_numpy_integers():
+    sizes = dict(num_heads=3, key_dim=7, window_size=4, max_global_tokens=2)
+    layer = LongformerAttention(
+        **{name: np.int64(size) for name, size in sizes.items()},
+        dilation=np.array([1, 2, 1]),
+    )
+    config = layer.get_config()
+    assert json.dumps(config)
+    assert {name: config[name] for name in sizes} == sizes
 
 
 @pytest.mark.parametrize("config, match", ERRORS, ids=str)

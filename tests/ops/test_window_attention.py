@@ -302,6 +302,14 @@ def test_errors(change, error, match):
         window_attention(**{**Case("any").inputs(), **change})
 
 
+def test_numpy_integers():
+    inputs = Case("any", dilation=(1, 2, 1)).inputs()
+    want = window_attention(**inputs)
+    inputs["window_size"] = np.int64(inputs["window_size"])
+    inputs["dilation"] = np.array(inputs["dilation"])
+    np.testing.assert_array_equal(window_attention(**inputs), want)
+
+
 def test_global_errors():
     inputs = Case("any", g=3).inputs()
     with pytest.raises(ValueError, match="same shape"):

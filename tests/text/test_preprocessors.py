@@ -222,9 +222,17 @@ def test_config_and_preset(tiny, cls, options, tmp_path):
     assert_same(got, cls(tiny, **options)("hello hello"))
 
 
+def test_numpy_length(tiny):
+    made = LongformerTextClassifierPreprocessor(
+        tiny, sequence_length=np.int64(16)
+    )
+    assert made("hello")["token_ids"].shape == (16,)
+
+
 def test_wrong_arguments(tiny):
-    with pytest.raises(ValueError, match="`sequence_length` must leave room"):
-        LongformerTextClassifierPreprocessor(tiny, sequence_length=1)
+    for length in (1, 16.0, "16"):
+        with pytest.raises(ValueError, match="leaves room for `<s>`"):
+            LongformerTextClassifierPreprocessor(tiny, sequence_length=length)
     with pytest.raises(ValueError, match=r"random_token_rate=1.05"):
         LongformerMaskedLMPreprocessor(tiny, mask_token_rate=0.95)
     padding = LongformerTokenizer(*tiny_vocabulary(), sequence_length=4)
