@@ -4,6 +4,7 @@ import os
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
@@ -111,6 +112,10 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         **kwargs,
     ):
         check_keywords(self, kwargs)
+        # Python's integers, also of NumPy's.
+        window_size, dilation = _plain(window_size), _plain(dilation)
+        max_sequence_length = _plain(max_sequence_length)
+        max_global_tokens = _plain(max_global_tokens)
         window_sizes = _per_layer("window_size", window_size, num_layers)
         dilations = _per_layer("dilation", dilation, num_layers)
 
@@ -299,10 +304,18 @@ def _input(name, dtype, optional=False):
     return keras.Input((None,), dtype=dtype, name=name, optional=optional)
 
 
+def _plain(value):
+    """NumPy's integers and arrays as Python's, in lists and tuples too."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    return (
+        value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    )
+
+
 def _per_layer(name, value, num_layers):
-    if isinstance(value, int):
+    if not isinstance(value, list):
         return [value] * num_layers
-    value = list(value)
     if len(value) != num_layers:
         raise ValueError(
             f"`{name}` must be one value, or one for each of the {num_layers} "

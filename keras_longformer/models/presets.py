@@ -84,6 +84,7 @@ def rebuild(model, keywords):
     backbone = getattr(model, "backbone", model)
     config = backbone.get_config()
     positions = keywords.get("positions", "copy")
+    weights.check_positions(positions)
     changed = {
         name: value
         for name, value in keywords.items()

@@ -29,6 +29,7 @@ from keras_longformer.weights.presets import Preset as Preset
 from keras_longformer.weights.roberta import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )
+from keras_longformer.weights.roberta import check_positions as check_positions
 from keras_longformer.weights.roberta import (
     copy_global_projections as copy_global_projections,
 )

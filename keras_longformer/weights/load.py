@@ -19,6 +19,9 @@ def preset_kind(preset: str) -> str:
     Returns:
         `"hugging_face"`, `"keras_hub_roberta"`, or `"keras_hub"` for all
         others, which KerasHub's own loader opens or refuses: ours are there.
+
+    Raises:
+        ValueError: a folder that is not there or has no `config.json`.
     """
     preset = os.fspath(preset)
     is_folder = os.path.isdir(preset)
@@ -29,6 +32,13 @@ def preset_kind(preset: str) -> str:
         is_roberta = config.get("class_name") in keras_hub_roberta.CLASS_NAMES
     else:
         is_roberta = keras_hub_roberta.is_known_name(preset)
+        # KerasHub's names have no slash outside a handle.
+        if "://" not in preset and ("/" in preset or os.sep in preset):
+            raise ValueError(
+                "`preset` must be a folder, a handle `hf://owner/name`, or the "
+                "name or handle of a RoBERTa preset of KerasHub's. Received: "
+                f"preset={preset!r}, which is not a folder here."
+            )
     return "keras_hub_roberta" if is_roberta else "keras_hub"
 
 

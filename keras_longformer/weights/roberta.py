@@ -7,6 +7,7 @@ Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 5.
 """
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import numpy as np
 
@@ -40,7 +41,11 @@ def make_long(
     Returns:
         Dict of our name to array. Global projections that are missing are the
         local ones' arrays, not copied: do not write into them.
+
+    Raises:
+        ValueError: another word for `positions`, or no number of tokens.
     """
+    check_positions(positions)
     arrays = dict(arrays)
     table = arrays.get(POSITION_TABLE)
     if table is not None and max_sequence_length is not None:
@@ -86,16 +91,15 @@ def long_positions(
     Returns:
         float32 `(position_offset + max_sequence_length, m)`. For the present
         length it is `table` itself, whatever `positions` says.
+
+    Raises:
+        ValueError: another word for `positions`, or no number of tokens.
     """
-    if positions not in POSITIONS:
+    check_positions(positions)
+    if not isinstance(max_sequence_length, Integral) or max_sequence_length < 1:
         raise ValueError(
-            f"`positions` must be one of {POSITIONS}. "
-            f"Received: positions={positions!r}."
-        )
-    if max_sequence_length < 1:
-        raise ValueError(
-            "`max_sequence_length` must be at least 1. "
-            f"Received: max_sequence_length={max_sequence_length}."
+            "`max_sequence_length` must be an integer, at least 1. "
+            f"Received: max_sequence_length={max_sequence_length!r}."
         )
     rows = table[position_offset:]
     if len(rows) == max_sequence_length:
@@ -111,6 +115,15 @@ def long_positions(
         rows = np.random.default_rng(seed).normal(0.0, RANDOM_STDDEV, shape)
     long_table = np.concatenate([table[:position_offset], rows])
     return long_table.astype(np.float32)
+
+
+def check_positions(positions: str) -> None:
+    """Raises `ValueError` for a way to make positions that there is not."""
+    if positions not in POSITIONS:
+        raise ValueError(
+            f"`positions` must be one of {POSITIONS}. "
+            f"Received: positions={positions!r}."
+        )
 
 
 def sinusoids(num_positions: int, width: int) -> np.ndarray:

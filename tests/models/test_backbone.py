@@ -166,6 +166,22 @@ def test_own_preset_made_long(tmp_path):
     )
     same = klf.LongformerBackbone.from_preset(tmp_path, window_size=8)
     assert_close(same(make_inputs()), backbone(make_inputs()))
+    with pytest.raises(ValueError, match="positions='copied'"):
+        klf.LongformerBackbone.from_preset(tmp_path, positions="copied")
+
+
+def test_numpy_integers():
+    backbone = small.make_backbone(
+        window_size=np.array([8]),
+        dilation=[[np.int64(1), 2, 1]],
+        max_sequence_length=np.int64(64),
+        max_global_tokens=np.int32(1),
+    )
+    again = type(backbone).from_config(backbone.get_config())
+    assert again.get_config() == backbone.get_config()
+    layer = backbone.transformer_layers[0].attention
+    assert type(layer.window_size) is int
+    assert layer.dilation == [1, 2, 1]
 
 
 def test_misspelt_arguments_are_refused(tmp_path):

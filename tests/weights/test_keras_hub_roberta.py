@@ -169,6 +169,11 @@ def test_other_presets_are_left_to_keras_hub(tmp_path):
     assert preset_kind("bert_base_en") == "keras_hub"
 
 
+def test_a_missing_folder_is_named():
+    with pytest.raises(ValueError, match="'owner/name', which is not a folder"):
+        preset_kind("owner/name")
+
+
 def test_known_names():
     for name in (
         "roberta_base_en",

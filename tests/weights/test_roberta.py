@@ -95,7 +95,8 @@ def test_some_global_projections_are_left_to_assign(arrays):
     "options, match",
     [
         ({"positions": "copied"}, "Received: positions='copied'"),
-        ({"max_sequence_length": 0}, "must be at least 1"),
+        ({"max_sequence_length": 0}, "at least 1"),
+        ({"max_sequence_length": 9.0}, "must be an integer"),
     ],
 )
 def test_errors(table, options, match):
