@@ -155,7 +155,10 @@ def measure_times(runs, rounds):
 
 
 def measure(options):
-    """`{pass: {method: {n: (seconds, bytes)}}}`; `None` = out of memory."""
+    """`{pass: {method: {n: (seconds, bytes)}}}`; `None` = out of memory.
+
+    Yields after each length, so that what was measured can be kept.
+    """
     found = {name: make() for name, make in methods(options.peers).items()}
     for name, make in found.items():
         print(f"checking {name}", flush=True)
@@ -183,7 +186,12 @@ def measure(options):
                 results[p][name][n] = (seconds, results[p][name][n][1])
                 if seconds > options.time_limit_seconds:
                     slow.add((p, name))
-    return results
+            del runs, inputs
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(
+                0
+            )  # Or it would stay in this process.
+            yield results
 
 
 # Reporting
@@ -276,6 +284,7 @@ def draw(results, path):
     figure.text(0.01, 0.005, machine(), fontsize=5.5)
     figure.tight_layout(rect=(0, 0.015, 1, 1))
     figure.savefig(path, dpi=100)
+    pyplot.close(figure)
 
 
 def main():
@@ -300,11 +309,11 @@ def main():
         return
     if options.quick:
         options.lengths, options.rounds = [512, 2048, 4096], 3
-    results = measure(options)
     options.output_folder.mkdir(parents=True, exist_ok=True)
-    text = table(results)
-    (options.output_folder / "attention_figure1.md").write_text(text)
-    draw(results, options.output_folder / "attention_figure1.png")
+    for results in measure(options):
+        text = table(results)
+        (options.output_folder / "attention_figure1.md").write_text(text)
+        draw(results, options.output_folder / "attention_figure1.png")
     print(text)
 
 
