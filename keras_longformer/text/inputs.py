@@ -3,9 +3,22 @@
 import numpy as np
 import tensorflow as tf
 
+TOKEN_IDS = (
+    "Token ids go to a model without preprocessor: `task.preprocessor = None`."
+)
+
 
 def as_texts(inputs) -> tf.Tensor | tf.RaggedTensor:
-    """Returns strings of any kind as a string tensor."""
+    """Returns strings of any kind as a string tensor.
+
+    Raises:
+        TypeError: something else, such as token ids.
+    """
+    if isinstance(inputs, dict):
+        raise TypeError(
+            "LongformerTokenizer takes strings. Received a dict of "
+            f"{list(inputs)}. {TOKEN_IDS}"
+        )
     if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
         if isinstance(inputs, np.ndarray):
             inputs = inputs.tolist()
@@ -14,10 +27,11 @@ def as_texts(inputs) -> tf.Tensor | tf.RaggedTensor:
         except (TypeError, ValueError):
             inputs = _ragged(inputs, tf.string)
     if inputs.dtype != tf.string:
+        if inputs.shape.num_elements() == 0:  # Keras makes floats of `[]`.
+            return tf.fill(inputs.shape, "")
         raise TypeError(
             "LongformerTokenizer takes strings. Received a tensor of "
-            f"{inputs.dtype.name}. Token ids go to the model without a "
-            "preprocessor."
+            f"{inputs.dtype.name} (as which an empty list counts). {TOKEN_IDS}"
         )
     return inputs
 

@@ -241,6 +241,16 @@ def test_wrong_arguments(tiny):
         made("hello")
     with pytest.raises(TypeError, match="tensor of string"):
         LongformerTextClassifierPreprocessor(tiny)(np.ones(3))
+    with pytest.raises(TypeError, match="'token_ids'.*preprocessor = None"):
+        LongformerTextClassifierPreprocessor(tiny)(
+            {"token_ids": np.ones((1, 3), int)}
+        )
+
+
+def test_no_texts(tiny):
+    assert len(tiny([])) == 0
+    inputs = LongformerTextClassifierPreprocessor(tiny, pad_to="longest")([])
+    assert inputs["token_ids"].shape == (0, 2)
 
 
 def test_saved_model(classifier, tmp_path):
