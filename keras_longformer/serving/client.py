@@ -26,8 +26,8 @@ class ServingError(RuntimeError):
         self.retried = retried
 
 
-class Answer(typing.NamedTuple):
-    """A model's state: `version` int, `state` str such as `"AVAILABLE"`."""
+class VersionStatus(typing.NamedTuple):
+    """A `version`, int, and its `state`, str such as `"AVAILABLE"`."""
 
     version: int
     state: str
@@ -156,7 +156,7 @@ class ServingClient:
             signature,
         )
 
-    def status(self) -> list[Answer]:
+    def status(self) -> list[VersionStatus]:
         """Returns the model's versions on the server and their states."""
         versions = self._ask(
             lambda seconds: self._transport.status(
@@ -164,7 +164,7 @@ class ServingClient:
             ),
             None,
         )
-        return [Answer(*version) for version in versions]
+        return [VersionStatus(*version) for version in versions]
 
     def _ask(self, send, signature):
         """Sends until there is an answer, or no point or time left."""

@@ -1,6 +1,7 @@
 """Exports that the tests of this folder share."""
 
 import dataclasses
+import functools
 
 import pytest
 import tensorflow as tf
@@ -20,16 +21,12 @@ class Export:
     path: str  # The model's folder.
     folder: str  # Its first version's.
 
+    @functools.cached_property
+    def loaded(self):
+        return tf.saved_model.load(self.folder)
+
     def signature(self, name):
-        """Loaded anew; the function keeps its model alive."""
-        loaded = tf.saved_model.load(self.folder)
-        function = loaded.signatures[name]
-
-        def call(**inputs):
-            assert loaded is not None
-            return function(**inputs)
-
-        return call
+        return self.loaded.signatures[name]
 
 
 def export(model, path, **options):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_longformer as klf
 from keras_longformer.serving import rows as reading
 from keras_longformer.serving.groups import run_in_groups
 from tests.models import small
@@ -217,3 +218,26 @@ def test_errors(reviews, fill_mask, tmp_path):
             xla=True,
             preprocessor=reviews.model.preprocessor,
         )
+
+
+def test_bfloat16_and_a_softmax(tmp_path):
+    """Half the bytes on disk; answers are float32 still."""
+    preprocessor = conftest.make_limited().preprocessor
+    classifier = klf.LongformerTextClassifier(
+        small.make_backbone(dtype="bfloat16"),
+        num_classes=3,
+        preprocessor=preprocessor,
+        activation="softmax",
+    )
+    exported = conftest.export(
+        classifier, tmp_path, batch_sizes=[1], buckets=[64]
+    )
+    got = exported.signature("serving_default")(text=tf.constant(TEXTS))
+    assert set(got) == {"probabilities", "class_index"}
+    assert got["probabilities"].dtype == tf.float32
+    want = tf.cast(classifier(preprocessor(TEXTS)), tf.float32)
+    np.testing.assert_allclose(got["probabilities"], want, atol=2e-2)
+    embedding = exported.signature("embed")(text=tf.constant(TEXTS))
+    np.testing.assert_allclose(
+        tf.norm(embedding["mean_embedding"], axis=-1), 1.0, atol=1e-5
+    )
