@@ -97,11 +97,12 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         x = backbone.sequence_output(inputs)[:, 0]
         x = self.pooled_dense(self.pooled_dropout(x))
         outputs = self.output_dense(self.output_dropout(x))
+        # Before the base class compiles: the default loss depends on it.
+        self.activation = keras.activations.get(activation)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # Config
         self.num_classes = num_classes
-        self.activation = keras.activations.get(activation)
         self.dropout = dropout
 
     @classmethod

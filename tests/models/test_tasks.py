@@ -172,6 +172,8 @@ def test_softmax_activation():
         preprocessor=small.make_classifier().preprocessor,
         activation="softmax",
     )
+    assert not classifier.loss.from_logits
+    assert small.make_classifier().loss.from_logits
     total = classifier.predict(TEXTS, verbose=0).sum(-1)
     np.testing.assert_allclose(total, 1, rtol=1e-5)
     again = type(classifier).from_config(classifier.get_config())
