@@ -11,6 +11,7 @@ from keras_longformer.models import (
 )
 from keras_longformer.ops import window_attention as window_attention
 from keras_longformer.serving import export_saved_model as export_saved_model
+from keras_longformer.serving import verify_saved_model as verify_saved_model
 from keras_longformer.text import (
     LongformerMaskedLMPreprocessor as LongformerMaskedLMPreprocessor,
 )

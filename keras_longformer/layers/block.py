@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.layers.attention import LongformerAttention
+from keras_longformer.layers.global_tokens import check_max_global_tokens
+from keras_longformer.ops import attention as ops
 from keras_longformer.ops import masks
 
 
@@ -58,6 +60,10 @@ class LongformerBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        ops.check_window_size(window_size)
+        ops.check_dilation(dilation, num_heads)
+        ops.check_implementation(implementation)
+        check_max_global_tokens(max_global_tokens)
         # Config
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim

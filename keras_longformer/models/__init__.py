@@ -20,3 +20,4 @@ for _cls in (
     LongformerTextClassifierPreprocessor,
 ):
     _cls.backbone_cls = LongformerBackbone
+del _cls

@@ -85,13 +85,17 @@ def rebuild(model, keywords):
     config = backbone.get_config()
     positions = keywords.get("positions", "copy")
     weights.check_positions(positions)
+    kept = {"positions"}  # And where `None` means "as it is":
+    kept |= {
+        name
+        for name in ("max_sequence_length", "window_size")
+        if keywords.get(name) is None
+    }
     changed = {
         name: value
         for name, value in keywords.items()
-        if name != "positions"
-        and value is not None
         # A name that is not there is left to the constructor to refuse.
-        and (name not in config or value != config[name])
+        if name not in kept and (name not in config or value != config[name])
     }
     if not changed:
         return model
@@ -105,7 +109,7 @@ def rebuild(model, keywords):
         own = {"backbone": rebuilt, "preprocessor": preprocessor}
         rebuilt = type(model)(**{**model.get_config(), **own})
     arrays = {weight.path: weight.numpy() for weight in model.weights}
-    if backbone.max_global_tokens == 0:
+    if backbone.max_global_tokens == 0 and "max_global_tokens" in changed:
         # They were not trained with the rest: start them from it once more,
         # as the paper does after masked language modelling.
         arrays = weights.without(arrays, [weights.GLOBAL_PROJECTIONS])
@@ -120,9 +124,8 @@ def rebuild(model, keywords):
         positions=positions,
         position_offset=backbone.pad_token_id + 1,
     )
-    weights.assign(
-        rebuilt, arrays, source=model.name, may_be_unused=["pooler/*"]
-    )
+    preset = weights.Preset(model.name, config, arrays, None, None)
+    assign(rebuilt, preset)
     return rebuilt
 
 

@@ -2,6 +2,8 @@
 
 import keras
 import keras_hub
+import numpy as np
+import tensorflow as tf
 
 from keras_longformer.models.backbone import initializer
 from keras_longformer.models.task import LongformerTask
@@ -104,6 +106,15 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         # Config
         self.num_classes = num_classes
         self.dropout = dropout
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Keras' `fit` on texts `x` and labels `y`, or a dataset of both."""
+        if y is None and isinstance(x, list | np.ndarray | tf.Tensor):
+            raise ValueError(
+                "`fit` needs labels: `fit(texts, labels)`, or a "
+                "`tf.data.Dataset` of both. Received: y=None"
+            )
+        return super().fit(x, y, *args, **kwargs)
 
     @classmethod
     def _read_head(cls, foreign, kwargs):

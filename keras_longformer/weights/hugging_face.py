@@ -176,7 +176,7 @@ def _write_tokenizer(tokenizer, folder, max_sequence_length):
         | {
             "tokenizer_class": "LongformerTokenizer",
             "model_max_length": max_sequence_length,
-            "add_prefix_space": False,
+            "add_prefix_space": getattr(tokenizer, "add_prefix_space", False),
             "errors": "replace",
         },
     )

@@ -226,3 +226,16 @@ def test_reads_the_longformer_paper_recipe():
         dilation=[1, 1, [1, 1, 2, 2]],
     )
     assert np.isfinite(backbone(make_inputs())).all()
+
+
+def test_own_preset_with_other_arguments(tmp_path):
+    """`None` and a new pooler are arguments too."""
+    backbone = small.make_backbone(attention_dropout=0.3)
+    backbone.save_to_preset(tmp_path)
+    again = klf.LongformerBackbone.from_preset(
+        tmp_path, attention_dropout=None, max_global_tokens=None, pooler=True
+    )
+    assert again.attention_dropout is None
+    assert again.max_global_tokens is None
+    inputs = make_inputs()
+    assert_close(again(inputs)["sequence_output"], backbone(inputs))

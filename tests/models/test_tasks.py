@@ -218,3 +218,10 @@ def test_quantized():
     classifier.quantize("int8")
     got = classifier.predict(TEXTS, verbose=0)
     assert 0 < np.abs(got - want).max() < 0.1 * np.abs(want).max() + 0.01
+
+
+def test_fit_without_labels():
+    classifier = small.make_classifier()
+    with pytest.raises(ValueError, match="needs labels"):
+        classifier.fit(TEXTS)
+    fit(classifier)
