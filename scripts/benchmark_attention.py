@@ -254,7 +254,9 @@ def draw(results, path):
             [("time, ms", 1e3), ("peak memory above rest, MiB", 2**-20)]
         ):
             ax = axes[row, column]
-            ax.set(xscale="log", yscale="log", title=f"{p}: {title}")
+            ax.set(xscale="log", yscale="log")
+            ax.set_title(f"{p}: {title}", fontsize=10)
+            ax.margins(y=0.12)
             for name, by_length in by_method.items():
                 good = {n: v[row] for n, v in by_length.items() if v[row]}
                 values = [value * scale for value in good.values()]
