@@ -16,69 +16,12 @@ import concurrent.futures
 import hashlib
 import os
 import pathlib
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 
-SOURCE_FOLDER = pathlib.Path(__file__).parent / "src"
-COMMAND = "python -m keras_longformer.native.build"
-
-_COMMON_FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-fPIC",
-    "-fvisibility=hidden",
-    "-ffp-contract=fast",
-)
-_AVX2_FLAGS = ("-mavx2", "-mfma", "-mbmi", "-mbmi2")
-# What `schedule.cc` asks the processor for before it runs such code.
-_SOURCE_FLAGS = {
-    "band_attention_portable.cc": (),
-    "band_attention_avx2.cc": _AVX2_FLAGS,
-    "band_attention_avx512.cc": (
-        *_AVX2_FLAGS,
-        "-mavx512f",
-        "-mavx512bw",
-        "-mavx512cd",
-        "-mavx512dq",
-        "-mavx512vl",
-        "-mprefer-vector-width=512",
-    ),
-    "schedule.cc": (),
-}
-
-
-def cache_folder() -> pathlib.Path:
-    """Where libraries are looked for, and built unless told otherwise."""
-    if folder := os.environ.get("KERAS_LONGFORMER_NATIVE"):
-        return pathlib.Path(folder)
-    if cache := os.environ.get("XDG_CACHE_HOME"):
-        return pathlib.Path(cache) / "keras_longformer"
-    return pathlib.Path.home() / ".cache" / "keras_longformer"
-
-
-def library_stem() -> str:
-    """The start of the name of every library that fits.
-
-    It names the sources and TensorFlow, but not the compiler, so that a
-    library built elsewhere is found on a machine that has none.
-    """
-    import tensorflow as tf
-
-    digest = hashlib.sha256(f"{tf.__version__} {platform.machine()}".encode())
-    digest.update(repr((_COMMON_FLAGS, _SOURCE_FLAGS)).encode())
-    for path in sorted(SOURCE_FOLDER.iterdir()):
-        digest.update(path.name.encode() + path.read_bytes())
-    return f"window_attention-tf{tf.__version__}-{digest.hexdigest()[:16]}"
-
-
-def kernel_sources() -> dict[str, tuple[str, ...]]:
-    """The sources of the kernels, and the flags each is compiled with."""
-    if platform.machine() in ("x86_64", "AMD64"):
-        return dict(_SOURCE_FLAGS)
-    return {name: flags for name, flags in _SOURCE_FLAGS.items() if not flags}
+from keras_longformer.native import source_files
 
 
 def find_compiler() -> str:
@@ -107,7 +50,7 @@ def compile_sources(
     link_flags: tuple[str, ...] = ("-shared",),
     compiler: str | None = None,
 ) -> None:
-    """Compiles and links sources of `SOURCE_FOLDER`.
+    """Compiles and links sources of the folder `src`.
 
     Args:
         sources: file names, and the flags of each.
@@ -128,8 +71,8 @@ def compile_sources(
 
         def compile_one(name):
             object_file = os.path.join(folder, f"{name}.o")
-            source = str(SOURCE_FOLDER / name)
-            arguments = [*_COMMON_FLAGS, *sources[name], *flags]
+            source = str(source_files.FOLDER / name)
+            arguments = [*source_files.COMMON_FLAGS, *sources[name], *flags]
             _call([compiler, *arguments, "-c", source, "-o", object_file])
             return object_file
 
@@ -157,7 +100,7 @@ def build(output: str | os.PathLike | None = None) -> pathlib.Path:
     """Builds the library unless it is there already.
 
     Args:
-        output: folder, by default `cache_folder()`.
+        output: folder, by default `source_files.cache_folder()`.
 
     Returns:
         The library's path.
@@ -172,8 +115,8 @@ def build(output: str | os.PathLike | None = None) -> pathlib.Path:
         [compiler, "--version"], capture_output=True, text=True
     ).stdout
     key = hashlib.sha256(f"{compiler} {version}".encode()).hexdigest()[:8]
-    folder = pathlib.Path(output) if output else cache_folder()
-    target = folder / f"{library_stem()}-{key}.so"
+    folder = pathlib.Path(output) if output else source_files.cache_folder()
+    target = folder / f"{source_files.library_stem()}-{key}.so"
     if target.exists():
         print(f"Already built: {target}")
         return target
@@ -182,7 +125,7 @@ def build(output: str | os.PathLike | None = None) -> pathlib.Path:
     headers = f"-isystem{tf.sysconfig.get_include()}"
     abi = [f for f in tf.sysconfig.get_compile_flags() if f.startswith("-D")]
     compile_sources(
-        {**kernel_sources(), "ffi.cc": (headers, *abi)},
+        {**source_files.kernel_sources(), "ffi.cc": (headers, *abi)},
         target,
         link_flags=("-shared", "-lpthread"),
         compiler=compiler,
@@ -194,12 +137,13 @@ def build(output: str | os.PathLike | None = None) -> pathlib.Path:
 def main() -> None:
     """Runs `build` with the command line's arguments."""
     parser = argparse.ArgumentParser(
-        prog=COMMAND, description="Compiles the native kernel."
+        prog=source_files.COMMAND, description="Compiles the native kernel."
     )
     parser.add_argument(
         "--output",
         metavar="FOLDER",
-        help=f"where to write the library (default: {cache_folder()})",
+        help="where to write the library "
+        f"(default: {source_files.cache_folder()})",
     )
     try:
         build(parser.parse_args().output)

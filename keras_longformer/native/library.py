@@ -5,7 +5,7 @@ import os
 import pathlib
 import threading
 
-from keras_longformer.native import build
+from keras_longformer.native import source_files
 
 _lock = threading.Lock()
 _library = None
@@ -44,13 +44,13 @@ def find() -> pathlib.Path:
     Raises:
         RuntimeError: there is none.
     """
-    folder = build.cache_folder()
+    folder = source_files.cache_folder()
     found = folder.glob(f"{_stem()}-*.so")
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         raise RuntimeError(
             "The native kernel is not built for these sources and this "
-            f"TensorFlow in {folder}. Build it with `{build.COMMAND}`."
+            f"TensorFlow in {folder}. Build it with `{source_files.COMMAND}`."
         )
     return newest
 
@@ -82,7 +82,7 @@ _stem_cache = []
 
 def _stem():
     if not _stem_cache:
-        _stem_cache.append(build.library_stem())
+        _stem_cache.append(source_files.library_stem())
     return _stem_cache[0]
 
 
@@ -96,7 +96,7 @@ def _load(path):
     if error:
         raise RuntimeError(
             f"XLA refuses {path}: {error.decode()}. Delete it and build it "
-            f"anew with `{build.COMMAND}`."
+            f"anew with `{source_files.COMMAND}`."
         )
     _choose(library, os.environ.get("KERAS_LONGFORMER_INSTRUCTIONS", ""))
     return library

@@ -1,6 +1,5 @@
 """Building and loading: cache, errors, several processes."""
 
-import pathlib
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 
 from keras_longformer.native import build
 from keras_longformer.native import library
+from keras_longformer.native import source_files
 from tests.native.kernel import compiler as compiler
 from tests.native.kernel import kernel as kernel
 
@@ -21,8 +21,8 @@ def small_sources(monkeypatch, tmp_path):
     folder.mkdir()
     source = folder / "ffi.cc"
     source.write_text('extern "C" int answer() { return 42; }\n')
-    monkeypatch.setattr(build, "SOURCE_FOLDER", folder)
-    monkeypatch.setattr(build, "kernel_sources", dict)
+    monkeypatch.setattr(source_files, "FOLDER", folder)
+    monkeypatch.setattr(source_files, "kernel_sources", dict)
     return source
 
 
@@ -57,7 +57,7 @@ def test_missing_compiler(monkeypatch, tmp_path):
 
 def test_missing_library_names_the_command(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_LONGFORMER_NATIVE", str(tmp_path))
-    with pytest.raises(RuntimeError, match=build.COMMAND):
+    with pytest.raises(RuntimeError, match=source_files.COMMAND):
         library.find()
     monkeypatch.setattr(library, "_library", None)
     assert not library.available()
@@ -66,25 +66,25 @@ def test_missing_library_names_the_command(monkeypatch, tmp_path):
 def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_LONGFORMER_NATIVE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.cache_folder() == tmp_path / "keras_longformer"
+    assert source_files.cache_folder() == tmp_path / "keras_longformer"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert build.cache_folder() == tmp_path / ".cache" / "keras_longformer"
+    assert (
+        source_files.cache_folder() == tmp_path / ".cache" / "keras_longformer"
+    )
 
 
 def test_two_processes_build_at_once(compiler, tmp_path):
     """Both end well, and what either loads is whole."""
     program = (
         "import pathlib, sys\n"
-        "sys.path.insert(0, sys.argv[3])\n"
-        "import build\n"  # alone: the package would load TensorFlow
-        "build.SOURCE_FOLDER = pathlib.Path(sys.argv[1])\n"
+        "from keras_longformer.native import build, source_files\n"
+        "source_files.FOLDER = pathlib.Path(sys.argv[1])\n"
         "build.compile_sources({'one.cc': ()}, "
         "pathlib.Path(sys.argv[2]) / 'one.so')\n"
     )
     (tmp_path / "one.cc").write_text('extern "C" int one() { return 1; }\n')
-    native = pathlib.Path(build.__file__).parent
-    arguments = [tmp_path, tmp_path / "out", native]
+    arguments = [tmp_path, tmp_path / "out"]
     command = [sys.executable, "-c", program, *arguments]
     processes = [
         subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)
