@@ -1,24 +1,15 @@
-"""Window attention as one XLA custom call, computed by the compiled kernel.
-
-`XlaCallModule` carries the call as text in StableHLO, so that the same op runs
-eagerly, in a graph and inside XLA. It is private to TensorFlow, and the text's
-details are undocumented: both stay within this module.
-"""
+"""Window attention as one XLA custom call, computed by the compiled kernel."""
 
 import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from keras_longformer.native import library
+from keras_longformer.ops import custom_call
+from keras_longformer.ops.custom_call import Axis
 
 MAX_HEAD_SIZE = 256  # kMaxHeadSize in native/src/band_attention.h
-
-_DTYPES = {tf.float32: "f32", tf.bfloat16: "bf16", tf.bool: "i1"}
-
-# Written by TensorFlow 2.20's and read by 2.20's and 2.21's XlaCallModule.
-_MODULE_VERSION = 9
 
 
 def available() -> bool:
@@ -110,24 +101,14 @@ def _attend(*arguments):
 
     @tf.custom_gradient
     def attend(*tensors):
-        query, global_key = tensors[0], tensors[4]
-        output, log_sum = _call(
-            "keras_longformer_window_attention",
-            attributes,
-            tensors,
-            # log_sum is (b, h, n): axes 0, 2 and 1 of the query.
-            [(query.dtype, 0, (0, 1, 2, 3)), (tf.float32, 0, (0, 2, 1))],
+        output, log_sum = custom_call.call(
+            tensors, {"CPU": functools.partial(_forward, attributes)}
         )
 
         def backward(output_gradient):
-            like_query = (query.dtype, 0, (0, 1, 2, 3))
-            like_global_key = (global_key.dtype, 4, (0, 1, 2, 3))
             gradients = _first_derivative(
-                functools.partial(
-                    _call,
-                    "keras_longformer_window_attention_gradient",
-                    attributes,
-                    results=[like_query] * 3 + [like_global_key] * 2,
+                lambda *operands: custom_call.call(
+                    operands, {"CPU": functools.partial(_backward, attributes)}
                 ),
                 (*tensors, output, log_sum, output_gradient),
             )
@@ -137,6 +118,30 @@ def _attend(*arguments):
         return output, backward
 
     return attend(*tensors)
+
+
+def _forward(attributes, body, operands):
+    query = operands[0]
+    b, n, h, _ = sizes = [Axis(query, number) for number in range(4)]
+    return body.call(
+        "keras_longformer_window_attention",
+        attributes,
+        operands,
+        [(query.dtype, sizes), (tf.float32, (b, h, n))],
+    )
+
+
+def _backward(attributes, body, operands):
+    like = [
+        (x.dtype, [Axis(x, number) for number in range(4)])
+        for x in (operands[0], operands[4])
+    ]
+    return body.call(
+        "keras_longformer_window_attention_gradient",
+        attributes,
+        operands,
+        [like[0]] * 3 + [like[1]] * 2,
+    )
 
 
 def _first_derivative(function, tensors):
@@ -150,145 +155,6 @@ def _first_derivative(function, tensors):
                 "`implementation='chunked'`."
             )
 
-        return function(operands=tensors), twice
+        return function(*tensors), twice
 
     return once(*tensors)
-
-
-def _call(target, attributes, operands, results):
-    """Calls the custom call `target`.
-
-    Args:
-        target: its registered name.
-        attributes: its attributes, as StableHLO text.
-        operands: tensors.
-        results: for each, its dtype and where its shape comes from: the number
-            of an operand, and axes of that operand.
-
-    Returns:
-        The list of results.
-    """
-    shapes = [
-        tf.TensorShape([operands[operand].shape[axis] for axis in axes])
-        for _, operand, axes in results
-    ]
-    return gen_xla_ops.xla_call_module(
-        args=list(operands),
-        version=_MODULE_VERSION,
-        module=_module_text(target, attributes, operands, results),
-        Sout=shapes,
-        Tout=[dtype for dtype, *_ in results],
-        platforms=["CPU"],
-        dim_args_spec=[],
-        function_list=[],
-        has_token_input_output=False,
-        disabled_checks=[],
-    )
-
-
-def _module_text(target, attributes, operands, results):
-    """One StableHLO function that holds nothing but the custom call.
-
-    Shapes that are not known are followed by XLA from the operands to the
-    results through further operands, which the kernel does not get.
-    """
-    names = [f"%a{number}" for number in range(len(operands))]
-    types = [_type(x.dtype, x.shape) for x in operands]
-    parameters = ", ".join(
-        f"{n}: {t}" for n, t in zip(names, types, strict=True)
-    )
-    result_shapes = [
-        [operands[operand].shape[axis] for axis in axes]
-        for _, operand, axes in results
-    ]
-    result_types = [
-        _type(dtype, shape)
-        for (dtype, *_), shape in zip(results, result_shapes, strict=True)
-    ]
-    lines, shape_operands = [], []
-    # XLA wants a shape for each result, or none.
-    if any(None in shape for shape in result_shapes):
-        for number, (_, operand, axes) in enumerate(results):
-            name, shape = f"%s{number}", result_shapes[number]
-            lines += _shape_lines(
-                name, names[operand], types[operand], shape, axes
-            )
-            shape_operands.append((name, f"tensor<{len(shape)}xi32>"))
-    all_names = names + [name for name, _ in shape_operands]
-    all_types = types + [type_ for _, type_ in shape_operands]
-    first = len(operands)
-    indices = ", ".join(str(first + i) for i in range(len(shape_operands)))
-    dynamic = (
-        f"indices_of_shape_operands = dense<[{indices}]> : "
-        f"tensor<{len(shape_operands)}xi64>, "
-        if shape_operands
-        else ""
-    )
-    ranks = [x.shape.rank for x in operands] + [1] * len(shape_operands)
-    result_ranks = [len(axes) for *_, axes in results]
-    outputs = ", ".join(result_types)
-    returned = ", ".join(f"%r#{i}" for i in range(len(results)))
-    body = "\n    ".join(
-        [
-            *lines,
-            f"%r:{len(results)} = stablehlo.custom_call @{target}"
-            f"({', '.join(all_names)}) {{api_version = 4 : i32, "
-            f"backend_config = {{{attributes}}}, {dynamic}"
-            f"operand_layouts = {_layouts(ranks)}, "
-            f"result_layouts = {_layouts(result_ranks)}}} : "
-            f"({', '.join(all_types)}) -> ({outputs})",
-            f"return {returned} : {outputs}",
-        ]
-    )
-    header = (
-        " attributes {jax.uses_shape_polymorphism = true}"
-        if shape_operands
-        else ""
-    )
-    return (
-        f"module @window_attention{header} {{\n"
-        f"  func.func public @main({parameters}) -> ({outputs}) {{\n"
-        f"    {body}\n  }}\n}}"
-    )
-
-
-def _shape_lines(name, operand, operand_type, shape, axes):
-    """Lines that put the shape of a result into the tensor `name`."""
-    lines, parts = [], []
-    for number, (size, axis) in enumerate(zip(shape, axes, strict=True)):
-        part = f"{name}_{number}"
-        parts.append(part)
-        if size is not None:
-            lines.append(
-                f"{part} = stablehlo.constant dense<{size}> : tensor<1xi32>"
-            )
-            continue
-        lines.append(
-            f"{part}_ = stablehlo.get_dimension_size {operand}, dim = {axis} "
-            f": ({operand_type}) -> tensor<i32>"
-        )
-        lines.append(
-            f"{part} = stablehlo.reshape {part}_ : (tensor<i32>) -> "
-            "tensor<1xi32>"
-        )
-    ones = ", ".join(["tensor<1xi32>"] * len(parts))
-    lines.append(
-        f"{name} = stablehlo.concatenate {', '.join(parts)}, dim = 0 : "
-        f"({ones}) -> tensor<{len(parts)}xi32>"
-    )
-    return lines
-
-
-def _type(dtype, shape):
-    sizes = "".join(f"{'?' if size is None else size}x" for size in shape)
-    return f"tensor<{sizes}{_DTYPES[dtype]}>"
-
-
-def _layouts(ranks):
-    """Row-major, the only layout that the kernel reads and writes."""
-    layouts = [
-        f"dense<[{', '.join(str(a) for a in reversed(range(rank)))}]> : "
-        f"tensor<{rank}xindex>"
-        for rank in ranks
-    ]
-    return f"[{', '.join(layouts)}]"
