@@ -45,6 +45,8 @@ from attention_methods import WINDOW_SIZE
 from attention_methods import in_tensorflow
 from attention_methods import methods
 from attention_methods import offers
+from process_memory import peak_above_rest
+from process_memory import status_bytes
 
 from keras_longformer.native import library
 from keras_longformer.ops import window_attention
@@ -107,21 +109,9 @@ def peak_of_one_call(name, backward, n, limit_bytes):
     run, _ = make(backward)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what the small call left behind
-    used = _status_bytes("VmSize") + limit_bytes
+    used = status_bytes("VmSize") + limit_bytes
     resource.setrlimit(resource.RLIMIT_AS, (used, used))
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # the peak starts anew
-    rest = _status_bytes("VmRSS")
-    run(*inputs)
-    print(json.dumps({"bytes": _status_bytes("VmHWM") - rest}))
-
-
-def _status_bytes(name):
-    with open("/proc/self/status") as file:
-        for line in file:
-            if line.startswith(name):
-                return int(line.split()[1]) * 1024
-    raise RuntimeError(f"The kernel of this system does not tell {name}.")
+    print(json.dumps({"bytes": peak_above_rest(lambda: run(*inputs))}))
 
 
 def measure_memory(name, backward, n, options):
