@@ -2,11 +2,14 @@
 
 import os
 
+import keras
+
 from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.inputs import LongformerInputs
 from keras_longformer.models.inputs import check_keywords
+from keras_longformer.models.windows import mean_of_windows
 from keras_longformer.text import LongformerTokenizer
 from keras_longformer.text.packing import length_buckets
 
@@ -76,6 +79,62 @@ class LongformerTask(LongformerInputs):
         if load_weights:
             presets.assign(task, foreign, fresh=cls.head_weights)
         return task
+
+    def predict_windows(
+        self, x, stride=None, batch_size=8, verbose="auto", **kwargs
+    ):
+        """Predicts from all of each text, however long, in windows.
+
+        A text of more tokens than the preprocessor's `sequence_length` is cut
+        into windows that overlap, every token in at least one. Of what the
+        model says of each, the logits, probabilities or embeddings of a text
+        are averaged; a head with one output a token, or with spans, says in
+        its own `merge_windows` how they are put together.
+
+        Args:
+            x: texts, as `predict` takes them.
+            stride: int, how many tokens further each window begins than the
+                one before it; by default 7/8 of what a window holds.
+            batch_size: int, windows at once.
+            verbose: as for `predict`.
+            **kwargs: those of `merge_windows`, if it takes any.
+
+        Returns:
+            What `predict` does for short texts, one row a text.
+
+        Raises:
+            ValueError: a model whose inputs cannot be cut into windows.
+
+        Example:
+        ```python
+        classifier.predict_windows(["a text of 50,000 tokens ..."])
+        ```
+        """
+        if not hasattr(self.preprocessor, "windows"):
+            raise ValueError(
+                f"`predict_windows` of '{self.name}' ({type(self).__name__}) "
+                "needs a preprocessor that cuts texts into windows. Received: "
+                f"preprocessor={type(self.preprocessor).__name__}. Take "
+                "`predict`."
+            )
+        inputs, windows = self.preprocessor.windows(x, stride=stride)
+        outputs = self.predict_packed(inputs, batch_size, verbose)
+        return self.merge_windows(outputs, windows, **kwargs)
+
+    def predict_packed(self, inputs, batch_size=8, verbose="auto"):
+        """Keras' `predict` on inputs that the preprocessor has made."""
+        return keras.Model.predict(
+            self, inputs, batch_size=batch_size, verbose=verbose
+        )
+
+    def merge_windows(self, outputs, windows):
+        """Returns the mean of each text's windows, as a NumPy array.
+
+        Args:
+            outputs: float `(r, ...)`, the model's, one of each window.
+            windows: the `keras_longformer.text.windows.Windows` of the rows.
+        """
+        return mean_of_windows(outputs, windows).numpy()
 
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, kwargs):

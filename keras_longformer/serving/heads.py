@@ -1,9 +1,9 @@
 """What an exported model computes from token ids, for each kind of model.
 
 A head has two halves. `compute` is numbers only and can be compiled; `finish`
-makes what is returned of it, strings too. Between them the rows of one text
-may be averaged. All outputs have the batch as first axis, which TF Serving's
-batching splits again.
+makes what is returned of it, strings too. Between them `merge` puts the windows
+of one text together. All outputs have the batch as first axis, which TF
+Serving's batching splits again.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,12 @@ import tensorflow as tf
 from keras_longformer.models import LongformerBackbone
 from keras_longformer.models import LongformerMaskedLM
 from keras_longformer.models import LongformerTextClassifier
+from keras_longformer.models.windows import mean_of_windows
+from keras_longformer.serving.rows import OVER_LONG
 from keras_longformer.text import LongformerTokenizer
 from keras_longformer.text.masking import find_tokens
 from keras_longformer.text.preprocessors import start_mask
+from keras_longformer.text.windows import Windows
 
 # How many tokens are proposed for each mask.
 CANDIDATES = 5
@@ -29,11 +32,11 @@ class Head:
 
     Attributes:
         marks: list of special tokens that are recognised in texts.
-        averages: bool, whether answers to parts of a text can be averaged.
+        over_long: tuple of str, what of `rows.OVER_LONG` it can read.
     """
 
     marks = ()
-    averages = True
+    over_long = OVER_LONG
 
     def extras(self, rows: tf.RaggedTensor) -> dict[str, tf.Tensor]:
         """Returns what `compute` takes besides ids and padding mask."""
@@ -42,6 +45,14 @@ class Head:
     def extra_specs(self) -> dict[str, tf.TensorSpec]:
         """Returns the specs of `extras`."""
         return {}
+
+    def merge(
+        self, outputs: dict[str, tf.Tensor], windows: Windows
+    ) -> dict[str, tf.Tensor]:
+        """Returns the outputs of texts, made of those of their windows."""
+        return {
+            name: mean_of_windows(x, windows) for name, x in outputs.items()
+        }
 
     def finish(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the signature's outputs."""
@@ -98,7 +109,7 @@ class MaskHead(Head):
     """
 
     marks = ("<mask>",)
-    averages = False
+    over_long = ("truncate", "head_tail")
 
     def __init__(
         self,
@@ -136,6 +147,9 @@ class MaskHead(Head):
             "token_ids": token_ids,
             "probabilities": probabilities,
         }
+
+    def merge(self, outputs, windows):
+        return outputs  # One row is one text.
 
     def finish(self, outputs):
         is_mask = outputs["mask_positions"][..., None] > 0

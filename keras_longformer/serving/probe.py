@@ -50,14 +50,16 @@ def _inputs(served, specs):
     texts = tf.constant(TEXTS)
     if "text" in specs:
         return {"text": texts}
-    rows, _ = rows_of_texts(
+    rows = rows_of_texts(
         served.tokenizer.tokenize(texts, [*served.head.marks]),
         longest=served.buckets[-1],
         over_long="truncate",
         start_id=served.tokenizer.start_token_id,
         end_id=served.tokenizer.end_token_id,
     )
-    return {"token_ids": rows.to_tensor(served.tokenizer.pad_token_id)}
+    return {
+        "token_ids": rows.token_ids.to_tensor(served.tokenizer.pad_token_id)
+    }
 
 
 def _array(tensor):

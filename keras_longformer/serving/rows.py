@@ -10,30 +10,19 @@ for `longest=6` and the tokens 1 to 9,
 All of it is stock TensorFlow, for whole batches.
 """
 
-import typing
-
 import tensorflow as tf
+
+from keras_longformer.text.windows import OVERLAP_PART
+from keras_longformer.text.windows import Windows
+from keras_longformer.text.windows import cut_windows
+from keras_longformer.text.windows import repeated
+from keras_longformer.text.windows import slices
 
 OVER_LONG = ("truncate", "head_tail", "windows")
 
 # Sun et al., 2019 (https://arxiv.org/abs/1905.05583), 5.3.1, read the first
 # 128 and the last 382 of 510 tokens, and found this best.
 HEAD_PART = 4
-# What neighbouring windows share: enough to hold a few sentences.
-OVERLAP_PART = 8
-
-
-class Rows(typing.NamedTuple):
-    """Rows for the model.
-
-    Attributes:
-        token_ids: int32, ragged `(r, None)`, `<s>` and `</s>` included.
-        text_index: int32 `(r,)`, ascending, the text that each row is of;
-            `None` where rows and texts are the same.
-    """
-
-    token_ids: tf.RaggedTensor
-    text_index: tf.Tensor | None
 
 
 def rows_of_texts(
@@ -43,7 +32,7 @@ def rows_of_texts(
     over_long: str,
     start_id: int,
     end_id: int,
-) -> Rows:
+) -> Windows:
     """Returns rows of at most `longest` tokens.
 
     Args:
@@ -52,20 +41,19 @@ def rows_of_texts(
         longest: int, the most tokens of a row, `<s>` and `</s>` included.
         over_long: what to read of a longer text, one of `OVER_LONG`.
         start_id, end_id: ids of `<s>` and `</s>`.
+
+    Returns:
+        `Windows`, one of each text but for `"windows"`.
     """
-    room = longest - 2
-    text_index = None
-    if over_long == "windows":
-        token_ids, text_index = _windows(token_ids, room)
-    elif over_long == "head_tail":
-        token_ids = _head_and_tail(token_ids, room)
-    else:
-        token_ids = first_tokens(token_ids, room)
-    column = tf.ones_like(token_ids.row_lengths(), tf.int32)[:, None]
-    token_ids = tf.concat(
-        [column * start_id, tf.cast(token_ids, tf.int32), column * end_id], 1
+    if over_long == "head_tail":
+        token_ids = _head_and_tail(token_ids, longest - 2)
+    return cut_windows(
+        token_ids,
+        repeated(start_id, token_ids),
+        longest=longest,
+        end_id=end_id,
+        max_windows=None if over_long == "windows" else 1,
     )
-    return Rows(token_ids, text_index)
 
 
 def rows_of_tokens(
@@ -93,7 +81,7 @@ def first_tokens(
     """Returns the first `length` tokens, an int or int64 `(b,)`, of rows."""
     starts = token_ids.row_starts()
     lengths = tf.minimum(token_ids.row_lengths(), length)
-    return _pieces(token_ids, starts, lengths)
+    return slices(token_ids, starts, lengths)
 
 
 def describe(over_long: str, longest: int) -> str:
@@ -125,24 +113,3 @@ def _head_and_tail(token_ids, room):
     is_read = (column.values < head) | (from_end <= room - head)
     is_read |= tf.repeat(lengths <= room, lengths)
     return tf.ragged.boolean_mask(token_ids, column.with_values(is_read))
-
-
-def _windows(token_ids, room):
-    stride = max(1, room - room // OVERLAP_PART)
-    lengths = token_ids.row_lengths()
-    more = tf.maximum(lengths - room, 0)
-    counts = 1 + (more + stride - 1) // stride
-    index = tf.ragged.range(counts)
-    text_index = index.value_rowids()
-    # The last window ends with the text.
-    starts = tf.minimum(index.values * stride, tf.gather(more, text_index))
-    starts += tf.gather(token_ids.row_starts(), text_index)
-    sizes = tf.gather(tf.minimum(lengths, room), text_index)
-    pieces = _pieces(token_ids, starts, sizes)
-    return pieces, tf.cast(text_index, tf.int32)
-
-
-def _pieces(token_ids, starts, lengths):
-    """Rows of the `lengths` tokens from `starts` of all tokens."""
-    at = tf.ragged.range(starts, starts + lengths)
-    return at.with_values(tf.gather(token_ids.values, at.values))

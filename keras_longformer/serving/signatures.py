@@ -55,11 +55,11 @@ class ServedModel:
         self.head, self.embedding = heads.make_heads(
             model, preprocessor, class_names
         )
-        if over_long == "windows" and not self.head.averages:
+        if over_long not in self.head.over_long:
             raise ValueError(
-                '`over_long="windows"` averages the answers to parts of a '
-                f"text, and those of a {type(model).__name__} cannot be "
-                'averaged. Take "truncate" or "head_tail".'
+                f"A {type(model).__name__} cannot read long texts by "
+                f'`over_long="{over_long}"`. Take one of '
+                f"{self.head.over_long}."
             )
 
     def signatures(self, xla: bool) -> dict[str, Callable]:
@@ -149,14 +149,14 @@ class ServedModel:
             )
             text = tf.where(tf.equal(errors, ""), text, "")
         with tf.device("CPU"):
-            rows, text_index = reading.rows_of_texts(
+            windows = reading.rows_of_texts(
                 self.tokenizer.tokenize(text, [*head.marks]),
                 longest=self.buckets[-1],
                 over_long=self.over_long,
                 start_id=self.tokenizer.start_token_id,
                 end_id=self.tokenizer.end_token_id,
             )
-        return self._answer(head, run, rows, errors, text_index)
+        return self._answer(head, run, windows.token_ids, errors, windows)
 
     def _answer_tokens(self, head, run, token_ids):
         rows = reading.rows_of_tokens(
@@ -184,7 +184,7 @@ class ServedModel:
         )
         return self._answer(head, run, rows, errors, None)
 
-    def _answer(self, head, run, rows, errors, text_index):
+    def _answer(self, head, run, rows, errors, windows):
         if head.marks:
             masks = tf.equal(rows, self.tokenizer.mask_token_id)
             masks = tf.reduce_sum(tf.cast(masks, tf.int32), 1)
@@ -202,17 +202,13 @@ class ServedModel:
             )
             with tf.control_dependencies([] if check is None else [check]):
                 rows = tf.identity(rows)
-        if text_index is None:  # A windowed text has been emptied already.
-            room = tf.where(fine, tf.int64.max, 0)
-            rows = reading.first_tokens(rows, room)
+        room = tf.where(fine, tf.int64.max, 0)
+        if windows is not None:
+            room = tf.gather(room, windows.text_index)
+        rows = reading.first_tokens(rows, room)
         outputs = run(rows, head.extras(rows))
-        if text_index is not None:
-            outputs = {
-                name: tf.math.unsorted_segment_mean(
-                    x, text_index, tf.size(errors)
-                )
-                for name, x in outputs.items()
-            }
+        if windows is not None:
+            outputs = head.merge(outputs, windows)
         outputs = head.finish(outputs)
         if self.bad_texts == "report":
             outputs = {name: _where(fine, x) for name, x in outputs.items()} | {

@@ -98,6 +98,29 @@ def pack(
     )
 
 
+def pad_rows(
+    rows: tf.RaggedTensor,
+    *,
+    pad_id: int,
+    sequence_length: int | None = None,
+    pad_to: PadTo = "sequence_length",
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pads rows that have their special tokens, as `pack` pads.
+
+    Args:
+        rows: int, ragged `(b, None)`, none longer than `sequence_length`.
+        pad_id, sequence_length, pad_to: as `pack` takes them.
+
+    Returns:
+        `token_ids`, int, and `padding_mask`, bool, `(b, n)`.
+    """
+    size = tf.cast(rows.row_lengths(), tf.int32)
+    length = _padded_length(size, 1, sequence_length, pad_to)
+    padding_mask = tf.range(length) < size[:, None]
+    token_ids = tf.where(padding_mask, _dense(rows, length), pad_id)
+    return token_ids, padding_mask
+
+
 def length_buckets(longest: int, shortest: int = 256) -> list[int]:
     """Returns lengths for `pad_to`: doubling from `shortest` to `longest`.
 

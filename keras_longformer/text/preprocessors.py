@@ -15,6 +15,7 @@ from keras_longformer.text.packing import check_packing
 from keras_longformer.text.packing import pack
 from keras_longformer.text.special_tokens import MASK
 from keras_longformer.text.tokenizer import LongformerTokenizer
+from keras_longformer.text.windows import TextWindows
 
 SEQUENCE_LENGTH = 4096  # Of the released longformer-base-4096.
 
@@ -44,15 +45,8 @@ class TextPacking:
                 "One text or a pair of texts makes a row. "
                 f"Received: a tuple of {len(segments)}."
             )
-        if self.tokenizer.sequence_length is not None:
-            raise ValueError(
-                "The preprocessor pads, its tokenizer must not. Received: a "
-                f"tokenizer with sequence_length="
-                f"{self.tokenizer.sequence_length}; make it without."
-            )
-        segments = [tf.reshape(as_texts(segment), [-1]) for segment in segments]
         ids = [
-            self.tokenizer.tokenize(segment, special_tokens_in_text)
+            self.token_rows(segment, special_tokens_in_text)
             for segment in segments
         ]
         with tf.device("CPU"):
@@ -66,6 +60,21 @@ class TextPacking:
                 truncate=self.truncate,
             )
 
+    def token_rows(self, x, special_tokens_in_text=None) -> tf.RaggedTensor:
+        """Returns int32, ragged `(b, None)` ids of a string or a batch."""
+        self.check_tokenizer()
+        texts = tf.reshape(as_texts(x), [-1])
+        return self.tokenizer.tokenize(texts, special_tokens_in_text)
+
+    def check_tokenizer(self) -> None:
+        """Raises `ValueError` for a tokenizer that pads or cuts off."""
+        if self.tokenizer.sequence_length is not None:
+            raise ValueError(
+                "The preprocessor pads, its tokenizer must not. Received: a "
+                f"tokenizer with sequence_length="
+                f"{self.tokenizer.sequence_length}; make it without."
+            )
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "pad_to": self.pad_to}
@@ -73,7 +82,7 @@ class TextPacking:
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerTextClassifierPreprocessor(
-    TextPacking, keras_hub.models.TextClassifierPreprocessor
+    TextWindows, TextPacking, keras_hub.models.TextClassifierPreprocessor
 ):
     """Turns texts into inputs for classification, `<s>` global.
 
@@ -131,14 +140,18 @@ class LongformerTextClassifierPreprocessor(
     def call(self, x, y=None, sample_weight=None):
         """Returns the model's inputs, with labels and weights if given."""
         packed = self.pack_texts(x)
-        inputs = {
-            "token_ids": packed.token_ids,
-            "padding_mask": packed.padding_mask,
-            "global_mask": start_mask(packed.token_ids),
-        }
+        inputs = self.model_inputs(packed.token_ids, packed.padding_mask)
         return keras.utils.pack_x_y_sample_weight(
             without_batch_like(x, inputs), as_array(y), as_array(sample_weight)
         )
+
+    def model_inputs(self, token_ids, padding_mask) -> dict[str, tf.Tensor]:
+        """Returns what the model takes, for rows that are packed."""
+        return {
+            "token_ids": token_ids,
+            "padding_mask": padding_mask,
+            "global_mask": start_mask(token_ids),
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")

@@ -204,7 +204,7 @@ def test_errors(reviews, fill_mask, tmp_path):
         with pytest.raises(ValueError, match=message):
             conftest.export(reviews.model, tmp_path / "x", **options)
     for options, message in (
-        ({"over_long": "windows"}, "cannot be averaged"),
+        ({"over_long": "windows"}, "cannot read long texts"),
         ({"xla": True}, "number of masks"),
         ({"class_names": ["a", "b"]}, "are for a LongformerTextClassifier"),
     ):
