@@ -1,102 +1,23 @@
-"""What an exported model computes from token ids, for each kind of model.
-
-A head has two halves. `compute` is numbers only and can be compiled; `finish`
-makes what is returned of it, strings too. Between them `merge` puts the windows
-of one text together. All outputs have the batch as first axis, which TF
-Serving's batching splits again.
-"""
+"""Which head an exported model has, and that of a masked LM."""
 
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
-from keras_longformer.models import LongformerBackbone
 from keras_longformer.models import LongformerMaskedLM
 from keras_longformer.models import LongformerTextClassifier
-from keras_longformer.models.windows import mean_of_windows
-from keras_longformer.serving.rows import OVER_LONG
+from keras_longformer.serving.embedding import EmbeddingHead
+from keras_longformer.serving.head import Head
+from keras_longformer.serving.text_classifier import ClassifierHead
 from keras_longformer.text import LongformerTokenizer
 from keras_longformer.text.masking import find_tokens
 from keras_longformer.text.preprocessors import start_mask
-from keras_longformer.text.windows import Windows
 
 # How many tokens are proposed for each mask.
 CANDIDATES = 5
 # Each takes a row of the vocabulary's size: 26 MB for 128 of 50,265.
 MAX_MASKS = 128
-
-
-class Head:
-    """One kind of answer to a text.
-
-    Attributes:
-        marks: list of special tokens that are recognised in texts.
-        over_long: tuple of str, what of `rows.OVER_LONG` it can read.
-    """
-
-    marks = ()
-    over_long = OVER_LONG
-
-    def extras(self, rows: tf.RaggedTensor) -> dict[str, tf.Tensor]:
-        """Returns what `compute` takes besides ids and padding mask."""
-        return {}
-
-    def extra_specs(self) -> dict[str, tf.TensorSpec]:
-        """Returns the specs of `extras`."""
-        return {}
-
-    def merge(
-        self, outputs: dict[str, tf.Tensor], windows: Windows
-    ) -> dict[str, tf.Tensor]:
-        """Returns the outputs of texts, made of those of their windows."""
-        return {
-            name: mean_of_windows(x, windows) for name, x in outputs.items()
-        }
-
-    def finish(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the signature's outputs."""
-        return outputs
-
-
-class ClassifierHead(Head):
-    """`probabilities` and `logits` float32 `(b, classes)`, `class_index` int32
-    `(b,)`, with `class_names` also `label` string `(b,)`. A model that ends in
-    a softmax gives no logits."""
-
-    def __init__(
-        self,
-        task: LongformerTextClassifier,
-        class_names: Sequence[str] | None = None,
-    ):
-        if class_names is not None and len(class_names) != task.num_classes:
-            raise ValueError(
-                "`class_names` must name each class once. Received: "
-                f"{len(class_names)} names for {task.num_classes} classes."
-            )
-        self.task = task
-        self.class_names = class_names
-        activation = task.output_dense.activation.__name__
-        self.output = "probabilities" if activation == "softmax" else "logits"
-
-    def compute(self, token_ids, padding_mask):
-        inputs = {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "global_mask": start_mask(token_ids),
-        }
-        outputs = self.task(inputs, training=False)
-        return {self.output: tf.cast(outputs, tf.float32)}
-
-    def finish(self, outputs):
-        outputs = dict(outputs)
-        if self.output == "logits":
-            outputs["probabilities"] = tf.nn.softmax(outputs["logits"])
-        index = tf.argmax(outputs[self.output], axis=-1, output_type=tf.int32)
-        outputs["class_index"] = index
-        if self.class_names is not None:
-            outputs["label"] = tf.gather(list(self.class_names), index)
-        return outputs
 
 
 class MaskHead(Head):
@@ -159,40 +80,6 @@ class MaskHead(Head):
             "token_ids": tf.where(is_mask, outputs["token_ids"], 0),
             "tokens": tf.where(is_mask, tokens, ""),
             "probabilities": tf.where(is_mask, outputs["probabilities"], 0.0),
-        }
-
-
-class EmbeddingHead(Head):
-    """`mean_embedding` and `start_embedding` float32 `(b, m)`, of length 1.
-
-    The mean of the last hidden states over all tokens that are not padding,
-    and the hidden state of `<s>`.
-    """
-
-    def __init__(self, backbone: LongformerBackbone, global_start: bool):
-        self.backbone = backbone
-        self.global_start = global_start
-
-    def compute(self, token_ids, padding_mask):
-        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
-        if self.global_start:
-            inputs["global_mask"] = start_mask(token_ids)
-        states = self.backbone(inputs, training=False)
-        if self.backbone.pooler:
-            states = states["sequence_output"]
-        states = tf.cast(states, tf.float32)
-        weights = tf.cast(padding_mask, tf.float32)
-        total = tf.einsum("bnm,bn->bm", states, weights)
-        count = tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1.0)
-        return {
-            "mean_embedding": total / count,
-            "start_embedding": states[:, 0],
-        }
-
-    def finish(self, outputs):
-        return {
-            name: tf.math.l2_normalize(x, axis=-1)
-            for name, x in outputs.items()
         }
 
 
