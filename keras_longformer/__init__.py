@@ -7,6 +7,9 @@ from keras_longformer.layers import LongformerAttention as LongformerAttention
 from keras_longformer.models import LongformerBackbone as LongformerBackbone
 from keras_longformer.models import LongformerMaskedLM as LongformerMaskedLM
 from keras_longformer.models import (
+    LongformerQuestionAnswering as LongformerQuestionAnswering,
+)
+from keras_longformer.models import (
     LongformerTextClassifier as LongformerTextClassifier,
 )
 from keras_longformer.ops import window_attention as window_attention
@@ -14,6 +17,9 @@ from keras_longformer.serving import export_saved_model as export_saved_model
 from keras_longformer.serving import verify_saved_model as verify_saved_model
 from keras_longformer.text import (
     LongformerMaskedLMPreprocessor as LongformerMaskedLMPreprocessor,
+)
+from keras_longformer.text import (
+    LongformerQuestionAnsweringPreprocessor as LongformerQuestionAnsweringPreprocessor,
 )
 from keras_longformer.text import (
     LongformerTextClassifierPreprocessor as LongformerTextClassifierPreprocessor,

@@ -6,10 +6,14 @@ from keras_longformer.models.backbone import (
 from keras_longformer.models.masked_lm import (
     LongformerMaskedLM as LongformerMaskedLM,
 )
+from keras_longformer.models.question_answering import (
+    LongformerQuestionAnswering as LongformerQuestionAnswering,
+)
 from keras_longformer.models.text_classifier import (
     LongformerTextClassifier as LongformerTextClassifier,
 )
 from keras_longformer.text import LongformerMaskedLMPreprocessor
+from keras_longformer.text import LongformerQuestionAnsweringPreprocessor
 from keras_longformer.text import LongformerTextClassifierPreprocessor
 from keras_longformer.text import LongformerTokenizer
 
@@ -17,6 +21,7 @@ from keras_longformer.text import LongformerTokenizer
 for _cls in (
     LongformerTokenizer,
     LongformerMaskedLMPreprocessor,
+    LongformerQuestionAnsweringPreprocessor,
     LongformerTextClassifierPreprocessor,
 ):
     _cls.backbone_cls = LongformerBackbone

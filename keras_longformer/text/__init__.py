@@ -6,6 +6,9 @@ from keras_longformer.text.preprocessors import (
 from keras_longformer.text.preprocessors import (
     LongformerTextClassifierPreprocessor as LongformerTextClassifierPreprocessor,
 )
+from keras_longformer.text.question_answering import (
+    LongformerQuestionAnsweringPreprocessor as LongformerQuestionAnsweringPreprocessor,
+)
 from keras_longformer.text.tokenizer import (
     LongformerTokenizer as LongformerTokenizer,
 )

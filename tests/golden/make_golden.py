@@ -10,6 +10,7 @@ Writes, beside itself unless a folder is given,
     longformer-sharded/   the bare Longformer in several safetensors files
     <family>.npz          inputs and PyTorch's outputs
     roberta_long.npz      RoBERTa made long as allenai's notebook does it
+    question_answering.npz   Longformer's, of longformer-question_answering
 
 and prints by how much TensorFlow's outputs differ from PyTorch's.
 """
@@ -190,12 +191,12 @@ def build(family, task, seed):
     return model.eval()
 
 
-def save(model, family, task, folder):
+def save(model, family, folder):
     """Writes both formats and returns TensorFlow's model.
 
     One format each for the two families that only have other names in front.
     """
-    tf_class = getattr(transformers, f"TF{FAMILIES[family][0]}{TASKS[task]}")
+    tf_class = getattr(transformers, f"TF{type(model).__name__}")
     with tempfile.TemporaryDirectory() as pickled:
         # Their TensorFlow classes cannot read newer safetensors packages'.
         model.save_pretrained(pickled, safe_serialization=False)
@@ -225,7 +226,7 @@ def make_family(family, cases, root, tasks=tuple(TASKS)):
                 kept[f"{name}/{part}"] = array
     for task in tasks:
         model = build(family, task, seed=len(family))
-        tf_model = save(model, family, task, root / f"{family}-{task}")
+        tf_model = save(model, family, root / f"{family}-{task}")
         for name, case in cases.items():
             for part, array in outputs(model, task, case).items():
                 kept[f"{name}/{part}"] = array
@@ -304,6 +305,45 @@ def make_roberta_long(root):
     return kept
 
 
+def question_cases():
+    """Rows `<s> question </s></s> context </s>` of several lengths."""
+    rng = np.random.default_rng(3)
+    for name, sizes in {
+        "one": [(5, 30)],
+        "padded": [(3, 20), (9, 41), (1, 2), (6, 0)],
+        "no_question": [(0, 9), (4, 9)],
+    }.items():
+        longest = max(sum(pair) for pair in sizes) + 4
+        ids = np.ones((len(sizes), longest), np.int32)
+        for row, (question, context) in zip(ids, sizes, strict=True):
+            text = token_ids(rng, (question + context,))
+            row[: question + 3] = [0, *text[:question], 2, 2]
+            row[question + 3 : question + context + 3] = text[question:]
+            row[question + context + 3] = 2
+        yield name, (ids, ids != 1, None)
+
+
+def make_question_answering(root):
+    """The global tokens are those that Hugging Face's model chooses."""
+    config = transformers.LongformerConfig(**LONGFORMER | {"num_labels": 2})
+    model = randomize(transformers.LongformerForQuestionAnswering(config), 3)
+    folder = root / "longformer-question_answering"
+    tf_model = save(model, "longformer", folder)
+    kept = {"versions": versions()}
+    for name, case in question_cases():
+        kept[f"{name}/token_ids"], kept[f"{name}/padding_mask"], _ = case
+        got, other = call(model, case), call(tf_model, case)
+        for part in ("start_logits", "end_logits"):
+            array = np.asarray(got[part])
+            kept[f"{name}/{part}"] = array
+            largest = difference(np.asarray(other[part]), array, case)
+            print(
+                f"longformer   question   {name:28} {part:16} "
+                f"TF - PyTorch {largest:.1e}"
+            )
+    return kept
+
+
 def versions():
     return np.array(
         [f"{m.__name__} {m.__version__}" for m in (transformers, torch, tf)]
@@ -325,6 +365,9 @@ def main(root):
         kept = make_family(family, cases, root, tasks)
         np.savez_compressed(root / f"{family}.npz", **kept)
     np.savez_compressed(root / "roberta_long.npz", **make_roberta_long(root))
+    np.savez_compressed(
+        root / "question_answering.npz", **make_question_answering(root)
+    )
 
 
 if __name__ == "__main__":

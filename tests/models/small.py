@@ -61,3 +61,29 @@ def make_masked_lm(**config):
         make_backbone(**{"max_global_tokens": 0, **config}),
         preprocessor=preprocessor,
     )
+
+
+QUESTIONS = ["who?", "what is Ünïcödé 🙂?", "why", "", "where?", "how?"]
+CONTEXTS = [
+    "a good text, and the answer is Ada Lovelace.",
+    "a long and bad text. " * 9 + "日本語 🙂🙂 Zoë's naïve answer\u3000here",
+    "nothing in it",
+    "Ada, not Zoë, and again Ada",
+    "",
+    "the beginning " + "x y z " * 40,
+]
+# One, two and no answers; in the second text, cut off at 64 tokens.
+ANSWERS = {
+    "text": [["Ada Lovelace"], ["🙂🙂 Zoë"], [], ["Ada", "Ada"], [], ["the"]],
+    "start": [[31], [193], [], [0, 24], [], [0]],
+}
+
+
+def make_question_answering(preprocessor=None, **config):
+    preprocessor = {"sequence_length": 64, **(preprocessor or {})}
+    return klf.LongformerQuestionAnswering(
+        make_backbone(**{"max_global_tokens": 17, **config}),
+        preprocessor=klf.LongformerQuestionAnsweringPreprocessor(
+            make_tokenizer(), **preprocessor
+        ),
+    )
