@@ -32,7 +32,6 @@ class LongformerPooling(keras.layers.Layer):
     Args:
         pooling: `"mean"` of all tokens, padding left out, or `"start"`, the
             state of the first.
-        normalize: bool, whether embeddings get length 1.
         **kwargs: those of `keras.layers.Layer`.
 
     Call arguments:
@@ -46,7 +45,7 @@ class LongformerPooling(keras.layers.Layer):
         ValueError: another `pooling`.
     """
 
-    def __init__(self, pooling="mean", normalize=True, **kwargs):
+    def __init__(self, pooling="mean", **kwargs):
         super().__init__(**kwargs)
         if pooling not in POOLINGS:
             raise ValueError(
@@ -54,16 +53,13 @@ class LongformerPooling(keras.layers.Layer):
                 f"Received: pooling={pooling!r}"
             )
         self.pooling = pooling
-        self.normalize = normalize
         self.built = True  # It has no weights.
 
     def call(self, states, padding_mask):
         if self.pooling == "start":
-            pooled = ops.cast(states[:, 0], "float32")
-        else:
-            total, count = token_sums(states, padding_mask)
-            pooled = total / ops.maximum(count, 1.0)
-        return unit_length(pooled) if self.normalize else pooled
+            return ops.cast(states[:, 0], "float32")
+        total, count = token_sums(states, padding_mask)
+        return total / ops.maximum(count, 1.0)
 
     def compute_output_spec(self, states, padding_mask):
         return keras.KerasTensor(
@@ -71,14 +67,4 @@ class LongformerPooling(keras.layers.Layer):
         )
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "pooling": self.pooling,
-            "normalize": self.normalize,
-        }
-
-
-def unit_length(x):
-    """Divides float `(..., m)` vectors by their length; zero stays zero."""
-    square = ops.sum(ops.square(x), axis=-1, keepdims=True)
-    return x * ops.rsqrt(ops.maximum(square, 1e-12))
+        return {**super().get_config(), "pooling": self.pooling}

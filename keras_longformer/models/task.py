@@ -73,7 +73,9 @@ class LongformerTask(LongformerInputs):
             **own,
         }
         if "preprocessor" not in kwargs:
-            kwargs["preprocessor"] = cls._preprocessor(foreign)
+            kwargs["preprocessor"] = cls._preprocessor(
+                foreign, **cls._preprocessor_options(kwargs)
+            )
         cls._read_head(foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
@@ -155,7 +157,7 @@ class LongformerTask(LongformerInputs):
         return presets.rebuild(task, own)
 
     @classmethod
-    def _preprocessor(cls, foreign):
+    def _preprocessor(cls, foreign, **options):
         if foreign.vocabulary is None or foreign.merges is None:
             raise ValueError(
                 f"'{foreign.source}' has no byte-level BPE (vocab.json and "
@@ -167,7 +169,13 @@ class LongformerTask(LongformerInputs):
             LongformerTokenizer(foreign.vocabulary, foreign.merges),
             sequence_length=longest,
             pad_to=length_buckets(longest),
+            **options,
         )
+
+    @classmethod
+    def _preprocessor_options(cls, kwargs):
+        """Returns what of the head's keywords its preprocessor must know."""
+        return {}
 
     def _check_keywords(self, keywords):
         check_keywords(self, keywords, known=("compile", "name", "trainable"))

@@ -1,33 +1,36 @@
-"""The answers of an exported classifier of texts."""
+"""The answers of an exported classifier of texts, for each problem type."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from keras_longformer.models import LongformerTextClassifier
+from keras_longformer.models.class_names import check_class_names
 from keras_longformer.serving.head import Head
 from keras_longformer.text.preprocessors import start_mask
 
 
 class ClassifierHead(Head):
-    """`probabilities` and `logits` float32 `(b, classes)`, `class_index` int32
+    """One class of each text.
+
+    `probabilities` and `logits` float32 `(b, classes)`, `class_index` int32
     `(b,)`, with `class_names` also `label` string `(b,)`. A model that ends in
-    a softmax gives no logits."""
+    a softmax gives no logits.
+    """
+
+    activation = "softmax"  # A model that has it gives probabilities.
 
     def __init__(
         self,
         task: LongformerTextClassifier,
         class_names: Sequence[str] | None = None,
     ):
-        if class_names is not None and len(class_names) != task.num_classes:
-            raise ValueError(
-                "`class_names` must name each class once. Received: "
-                f"{len(class_names)} names for {task.num_classes} classes."
-            )
         self.task = task
-        self.class_names = class_names
+        class_names = check_class_names(class_names, task.num_classes)
+        self.class_names = class_names or task.class_names
         activation = task.output_dense.activation.__name__
-        self.output = "probabilities" if activation == "softmax" else "logits"
+        is_probability = activation == self.activation
+        self.output = "probabilities" if is_probability else "logits"
 
     def compute(self, token_ids, padding_mask):
         inputs = {
@@ -47,3 +50,50 @@ class ClassifierHead(Head):
         if self.class_names is not None:
             outputs["label"] = tf.gather(list(self.class_names), index)
         return outputs
+
+
+class MultiLabelHead(ClassifierHead):
+    """Any of the classes.
+
+    `probabilities` and `logits` float32 and `is_label` bool `(b, classes)`,
+    whether the probability is above the model's threshold; with `class_names`
+    also `labels` string `(b, classes)`: the names of a text's labels, the
+    likeliest first, and "" behind them.
+    """
+
+    activation = "sigmoid"
+
+    def finish(self, outputs):
+        outputs = dict(outputs)
+        if self.output == "logits":
+            outputs["probabilities"] = tf.sigmoid(outputs["logits"])
+        probabilities = outputs["probabilities"]
+        is_label = probabilities > tf.constant(self.task.threshold)
+        outputs["is_label"] = is_label
+        if self.class_names is not None:
+            order = tf.argsort(
+                tf.where(is_label, probabilities, -1.0),
+                direction="DESCENDING",
+                stable=True,
+            )
+            outputs["labels"] = tf.where(
+                tf.gather(is_label, order, batch_dims=1),
+                tf.gather(self.class_names, order),
+                "",
+            )
+        return outputs
+
+
+class RegressionHead(ClassifierHead):
+    """`value` float32, `(b,)` for one number, `(b, numbers)` for more."""
+
+    def finish(self, outputs):
+        value = outputs[self.output]
+        return {"value": value[:, 0] if self.task.num_classes == 1 else value}
+
+
+CLASSIFIER_HEADS = {
+    "single_label": ClassifierHead,
+    "multi_label": MultiLabelHead,
+    "regression": RegressionHead,
+}

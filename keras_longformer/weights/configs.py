@@ -1,6 +1,7 @@
 """Hugging Face's `config.json` and our constructors' keywords, both ways."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 MODEL_TYPES = ("longformer", "roberta", "xlm-roberta", "camembert")
 
@@ -26,6 +27,13 @@ FIXED = (
     ("is_decoder", False),
     ("add_cross_attention", False),
     ("tie_word_embeddings", True),
+)
+
+# What a text classifier's outputs stand for: ours, theirs.
+PROBLEM_TYPES = (
+    ("single_label", "single_label_classification"),
+    ("multi_label", "multi_label_classification"),
+    ("regression", "regression"),
 )
 
 DEFAULT_WINDOW_SIZE = 512  # both LongformerConfig's and the released model's.
@@ -74,11 +82,31 @@ def to_keywords(config: Mapping, source: str = "config.json") -> dict:
     return keywords
 
 
+def head_keywords(config: Mapping) -> dict:
+    """Returns what a Hugging Face config says of a classifier.
+
+    Returns:
+        Dict with `class_names`, list of str, where its labels have other
+        names than `LABEL_0`, ..., and `problem_type`, where it says one.
+    """
+    keywords = {}
+    names = config.get("id2label") or {}
+    names = [names[i] for i in sorted(names, key=int)]
+    if any(name != f"LABEL_{i}" for i, name in enumerate(names)):
+        keywords["class_names"] = names
+    for ours, theirs in PROBLEM_TYPES:
+        if config.get("problem_type") == theirs:
+            keywords["problem_type"] = ours
+    return keywords
+
+
 def to_config(
     keywords: Mapping,
     *,
     architecture: str,
     num_labels: int | None = None,
+    class_names: Sequence[str] | None = None,
+    problem_type: str | None = None,
 ) -> dict:
     """Returns the `config.json` of Hugging Face's Longformer.
 
@@ -86,6 +114,8 @@ def to_config(
         keywords: mapping, our backbone's `get_config()`.
         architecture: str, a class of transformers.
         num_labels: int or `None`, a classifier's classes.
+        class_names: list of str or `None`, their names.
+        problem_type: one of ours in `PROBLEM_TYPES`, or `None`.
 
     Returns:
         Dict; the inverse of `to_keywords`.
@@ -120,8 +150,11 @@ def to_config(
         "dtype": "float32",
     }
     if num_labels is not None:
-        config["id2label"] = {str(i): f"LABEL_{i}" for i in range(num_labels)}
-        config["label2id"] = {f"LABEL_{i}": i for i in range(num_labels)}
+        names = class_names or [f"LABEL_{i}" for i in range(num_labels)]
+        config["id2label"] = {str(i): name for i, name in enumerate(names)}
+        config["label2id"] = {name: i for i, name in enumerate(names)}
+    if problem_type is not None:
+        config["problem_type"] = dict(PROBLEM_TYPES)[problem_type]
     return config
 
 

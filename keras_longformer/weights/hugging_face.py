@@ -61,7 +61,8 @@ def read_hugging_face(preset: str, *, load_weights: bool = True) -> Preset:
             num_heads=config["num_heads"],
         )
     tokenizer = readers.byte_pair_files(checkpoint.tokenizer_files)
-    return Preset(checkpoint.source, config, arrays, *tokenizer)
+    head = configs.head_keywords(checkpoint.config)
+    return Preset(checkpoint.source, config, arrays, *tokenizer, head=head)
 
 
 def save_hugging_face(model: keras.Model, folder: str) -> None:
@@ -86,8 +87,8 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
             replaced.
 
     Raises:
-        ValueError: the model is dilated or causal, or has weights that Hugging
-            Face's Longformer does not.
+        ValueError: the model is dilated or causal, or has weights or a head
+            that Hugging Face's Longformer does not.
 
     Example:
 
@@ -105,7 +106,11 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
     weights = weights_by_name(model, table)
     architecture, num_labels = _architecture(model, weights)
     config = configs.to_config(
-        keywords, architecture=architecture, num_labels=num_labels
+        keywords,
+        architecture=architecture,
+        num_labels=num_labels,
+        class_names=getattr(model, "class_names", None),
+        problem_type=getattr(model, "problem_type", None),
     )
     arrays = {
         name: np.asarray(weight.value).astype(np.float32, copy=False)
@@ -133,6 +138,12 @@ def _architecture(model, weights):
 
     Drops the pooler from `weights` where that class has none.
     """
+    if getattr(model, "scoring", "choices") != "choices":
+        raise ValueError(
+            "Hugging Face's Longformer scores no candidates in one sequence. "
+            f"Received: a {type(model).__name__} with "
+            f"scoring={model.scoring!r}. Keep it with `save_to_preset`."
+        )
     architecture = next(
         (theirs for ours, theirs in ARCHITECTURES if ours in weights), BARE
     )

@@ -1,6 +1,7 @@
 """What a foreign preset is, once it is opened, in our terms."""
 
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,8 @@ class Preset:
         vocabulary: dict of token to id, or `None` where the preset's tokenizer
             is not a byte-level BPE.
         merges: list of str such as `"a b"`, or `None` likewise.
+        head: dict, what the configuration says of a classifier
+            (`configs.head_keywords`).
     """
 
     source: str
@@ -29,6 +32,7 @@ class Preset:
     arrays: dict[str, np.ndarray]
     vocabulary: dict[str, int] | None
     merges: list[str] | None
+    head: dict = field(default_factory=dict)
 
     def make_long(
         self,
