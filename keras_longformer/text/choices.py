@@ -34,7 +34,8 @@ class LongformerMultipleChoicePreprocessor(
       where rows have different numbers, or padded with "", which is no choice;
     - `"context"`: `(b,)` strings, what the question is about. For
       `"candidates"` also several documents, `(b, documents)`;
-    - `"question"`: `(b,)` strings. One of the two may be left out.
+    - `"question"`: `(b,)` strings. For `"choices"` one of the two may be left
+      out; a question alone takes the context's place.
 
     With `scoring="choices"` each choice makes a row of its own:
 
@@ -50,11 +51,11 @@ class LongformerMultipleChoicePreprocessor(
         sequence_length: the most tokens of a row. For `"choices"` longer
             pairs are cut off, the longer part first.
         scoring: `"choices"` or `"candidates"`.
-        global_tokens: which are global, for `"choices"`: `"question"`, all
-            but the context, as in the paper; `"second"`, those behind the
-            context, without `<s>`, as Hugging Face's PyTorch model has it; or
-            `"none"`, as its TensorFlow model has it. For `"candidates"`,
-            `"question"` (the question and the candidates) or `"none"`.
+        global_tokens: which are global, for `"choices"`: `"question"`, `<s>`
+            and what stands behind the context; `"second"`, the same without
+            `<s>`, as Hugging Face's PyTorch model has it; or `"none"`, as its
+            TensorFlow model has it. For `"candidates"`, `"question"`, the
+            question and the candidates as in the paper, or `"none"`.
         marks: for `"candidates"`, four tokens of the vocabulary, or `None` for
             none: what opens and closes the question, and what opens and
             closes a candidate. The paper's are `("[question]",
@@ -141,15 +142,12 @@ class LongformerMultipleChoicePreprocessor(
             inputs, as_array(y), as_array(sample_weight)
         )
 
-    def pack_choices(self, question, context, choices):
-        """Returns one row a choice.
+    def segments(self, question, context, choices):
+        """Returns the two parts of each choice's row, string `(r,)` each.
 
         Args:
             question, context: string `(b,)`, one of them or both.
-            choices: string, ragged `(b, None)`.
-
-        Returns:
-            The dict of inputs, `(r, n)`, a row for each of all choices.
+            choices: string, ragged `(b, None)`, `r` in all.
         """
         row = choices.value_rowids()
         first, second = context, choices.values
@@ -159,25 +157,23 @@ class LongformerMultipleChoicePreprocessor(
             asked = tf.gather(question, row)
             blank = tf.where(tf.equal(asked, ""), "", " ")
             second = tf.strings.join([asked, blank, second])
-        packed = self.pack_texts((tf.gather(first, row), second))
-        return self.model_inputs(
-            packed.token_ids,
-            packed.padding_mask,
-            0 if context is None else packed.second_start,
-        )
+        return tf.gather(first, row), second
 
-    def model_inputs(self, token_ids, padding_mask, second_start):
-        """Returns what the model takes, for rows that are packed.
+    def model_inputs(self, token_ids, padding_mask) -> dict[str, tf.Tensor]:
+        """Returns what the model takes of choices, for rows that are packed.
 
         Args:
             token_ids: int32 `(r, n)`.
             padding_mask: bool `(r, n)`.
-            second_start: int32 `(r,)`, where the question and choice begin.
         """
+        is_end = tf.cast(
+            tf.equal(token_ids, self.tokenizer.end_token_id), tf.int32
+        )
+        first_end = tf.argmax(is_end, axis=1, output_type=tf.int32)
         column = tf.range(tf.shape(token_ids)[1])
-        is_global = padding_mask & (column >= tf.reshape(second_start, [-1, 1]))
+        is_global = padding_mask & (column > first_end[:, None] + 1)
         if self.global_tokens == "question":
-            is_global |= tf.equal(column, 0)
+            is_global |= padding_mask & tf.equal(column, 0)
         elif self.global_tokens == "none":
             is_global = tf.zeros_like(padding_mask)
         return {
@@ -209,7 +205,8 @@ class LongformerMultipleChoicePreprocessor(
         )
 
     def _choice_inputs(self, question, context, choices):
-        inputs = self.pack_choices(question, context, choices)
+        packed = self.pack_texts(self.segments(question, context, choices))
+        inputs = self.model_inputs(packed.token_ids, packed.padding_mask)
         return self._in_texts(inputs, choices.value_rowids(), choices.nrows())
 
     def _candidate_inputs(self, question, context, choices):
