@@ -71,10 +71,12 @@ def window_attention(
         dropout_seed: int32 `(2,)`, wanted where `dropout_rate` is not 0. The
             same seed drops the same probabilities.
         return_scores: bool, whether to return the probabilities too.
-        implementation: `"native"`, the compiled kernel; `"chunked"`, stock
-            TensorFlow; `"reference"`; or `None`: native where it is built
-            (`python -m keras_longformer.native.build`) and can do what is
-            asked, otherwise chunked.
+        implementation: `"native"`, a compiled kernel; `"chunked"`, stock
+            TensorFlow; `"reference"`; or `None`: native where it is there and
+            can do what is asked, otherwise chunked. On a CPU it is there once
+            it is built (`python -m keras_longformer.native.build`), on GPUs
+            where all that TensorFlow sees have compute capability 8.0 or more.
+            (The kernel for GPUs has never run on one.)
 
     Returns:
         float `(b, n, h, d)` in `query`'s dtype; the softmax is in float32.
@@ -88,7 +90,7 @@ def window_attention(
         ValueError: a window, dilation, shape or rate that cannot be.
         TypeError: a mask that is not bool, or unequal dtypes.
         NotImplementedError: the named implementation cannot do this.
-        RuntimeError: the native kernel is named and not built.
+        RuntimeError: the native kernel is named and not built (on a CPU).
 
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 3.1.
     """

@@ -20,6 +20,7 @@ TensorFlow sets `%pi` to the place of its own device among `platforms`, and what
 is written for other devices is gone before XLA compiles the rest.
 """
 
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -65,17 +66,22 @@ class Axis(NamedTuple):
     number: int
 
 
+def known(size: int | Axis) -> int | Axis:
+    """The number that a size is, where it is known."""
+    if isinstance(size, Axis) and size.value.shape[size.number] is not None:
+        return size.value.shape[size.number]
+    return size
+
+
 class Body:
     """Lines of StableHLO in the making: what runs on one kind of device.
 
     Attributes:
         lines: list of str.
-        dynamic: bool, whether a size is known only at run time.
     """
 
     def __init__(self):
         self.lines = []
-        self.dynamic = False
         self._count = 0
 
     def call(
@@ -96,7 +102,7 @@ class Body:
                 kernel does not get.
         """
         name = self._name()
-        shapes = [tuple(_known(size) for size in sizes) for _, sizes in results]
+        shapes = [_shape(sizes) for _, sizes in results]
         values = [
             Value(f"{name}#{number}", dtype, shape)
             for number, ((dtype, _), shape) in enumerate(
@@ -106,8 +112,10 @@ class Body:
         shape_operands = []
         # XLA wants a shape for each result, or none.
         if any(None in shape for shape in shapes):
-            self.dynamic = True
-            shape_operands = [self._shape(sizes) for _, sizes in results]
+            shape_operands = [
+                self.join([self.size(size) for size in sizes])
+                for _, sizes in results
+            ]
         first, count = len(operands), len(shape_operands)
         dynamic = ""
         if count:
@@ -129,12 +137,9 @@ class Body:
 
     def size(self, size: int | Axis) -> Value:
         """Adds a size as a tensor, int32 `(1,)`."""
-        known = _known(size)
-        if known is not None:
-            return self._add(
-                tf.int32, (1,), f"stablehlo.constant dense<{known}>"
-            )
-        self.dynamic = True
+        size = known(size)
+        if not isinstance(size, Axis):
+            return self.constant(tf.int32, [size])
         value = self._add(
             tf.int32,
             (),
@@ -144,6 +149,22 @@ class Body:
         )
         return self._add(
             tf.int32, (1,), f"stablehlo.reshape {value.name}", [value]
+        )
+
+    def join(self, parts: Sequence[Value]) -> Value:
+        """Adds vectors behind one another."""
+        return self._add(
+            parts[0].dtype,
+            (sum(part.shape[0] for part in parts),),
+            f"stablehlo.concatenate {_names(parts)}, dim = 0",
+            parts,
+        )
+
+    def constant(self, dtype: tf.DType, numbers: Sequence[int | bool]) -> Value:
+        """Adds a vector of these."""
+        listed = ", ".join(str(number).lower() for number in numbers)
+        return self._add(
+            dtype, (len(numbers),), f"stablehlo.constant dense<[{listed}]>"
         )
 
     def sum_first(self, x: Value) -> Value:
@@ -162,16 +183,6 @@ class Body:
         if x.dtype == dtype:
             return x
         return self._add(dtype, x.shape, f"stablehlo.convert {x.name}", [x])
-
-    def _shape(self, sizes):
-        """All of a shape as a tensor."""
-        parts = [self.size(size) for size in sizes]
-        return self._add(
-            tf.int32,
-            (len(parts),),
-            f"stablehlo.concatenate {_names(parts)}, dim = 0",
-            parts,
-        )
 
     def _add(self, dtype, shape, operation, operands=()):
         value = Value(self._name(), dtype, tuple(shape))
@@ -227,14 +238,19 @@ def module_text(
     results = [
         branch(bodies[name], parameters) for name, branch in branches.items()
     ]
+    if len({_types(values) for values in results}) > 1:
+        raise ValueError(
+            "All kinds of device must give results of the same dtypes and "
+            f"shapes. Received: {[_types(values) for values in results]} "
+            f"for {[*branches]}"
+        )
     lines, first = _join([*bodies.values()], results)
     arguments = [f"{x.name}: {x.type}" for x in parameters]
     if len(branches) > 1:
         arguments.insert(0, "%pi: tensor<i32>")
-    dynamic = any(body.dynamic for body in bodies.values())
-    header = (
-        " attributes {jax.uses_shape_polymorphism = true}" if dynamic else ""
-    )
+    header = ""
+    if any(None in x.shape for x in parameters):  # XLA fills them in.
+        header = " attributes {jax.uses_shape_polymorphism = true}"
     text = "\n    ".join([*lines, f"return {_names(first)} : {_types(first)}"])
     return (
         f"module @window_attention{header} {{\n"
@@ -263,18 +279,16 @@ def _join(bodies, results):
 
 def quote(text: str) -> str:
     """A text as a string of StableHLO's."""
-    return (
-        '"'
-        + "".join(
-            c if " " <= c <= "~" and c not in '"\\' else f"\\{ord(c):02X}"
-            for c in text
-        )
-        + '"'
+    escaped = re.sub(
+        rb'[^ -~]|["\\]', lambda byte: b"\\%02X" % byte[0][0], text.encode()
     )
+    return f'"{escaped.decode()}"'
 
 
-def _known(size):
-    return size.value.shape[size.number] if isinstance(size, Axis) else size
+def _shape(sizes):
+    return tuple(
+        None if isinstance(size, Axis) else size for size in map(known, sizes)
+    )
 
 
 def _names(values):

@@ -1,41 +1,86 @@
-"""Window attention as one XLA custom call, computed by the compiled kernel."""
+"""Window attention as XLA custom calls, computed by the compiled kernels.
 
+On the CPU it is the C++ kernel (`native_cpu`), on a GPU the Triton kernels
+(`native_gpu`). Nothing here has run on a GPU: its kernels were compiled for
+GPUs by TensorFlow's own XLA, and computed in Triton's interpreter.
+"""
+
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_longformer.native import library
 from keras_longformer.ops import custom_call
-from keras_longformer.ops.custom_call import Axis
+from keras_longformer.ops import native_cpu
+from keras_longformer.ops import native_gpu
 
-MAX_HEAD_SIZE = 256  # kMaxHeadSize in native/src/band_attention.h
+_KERNELS = {"CPU": native_cpu, "CUDA": native_gpu}
+
+_portable = contextvars.ContextVar("portable", default=False)
 
 
 def available() -> bool:
-    """Whether the kernel is built, and this process computes on the CPU."""
-    # On a machine with a GPU, tensors live there.
-    return not tf.config.get_visible_devices("GPU") and library.available()
+    """Whether there is a kernel for what this process computes on.
+
+    That is the GPUs that it sees, if it sees any, and else the CPU.
+    """
+    return _missing(_device()) is None
+
+
+@contextlib.contextmanager
+def portable() -> Iterator[None]:
+    """What is traced inside runs on GPUs, whether or not there is one here.
+
+    And on this machine's CPU, where the kernel for that is built. Without it,
+    calls are made for the devices of this process alone: the code for GPUs is
+    some 50 kB for each layer in a graph, with gradients 150 kB, and took 20 us
+    of each eager call (on two busy cores).
+    """
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
 
 
 def reason_against(
-    query: tf.Tensor, *, dropout_rate: float = 0.0, return_scores: bool = False
+    query: tf.Tensor | tf.TensorSpec,
+    *,
+    dropout_rate: float = 0.0,
+    return_scores: bool = False,
 ) -> str | None:
     """Says why the kernel cannot do this, or `None` where it can."""
-    if query.dtype not in (tf.float32, tf.bfloat16):
-        return f"it computes float32 and bfloat16, not {query.dtype.name}"
-    if query.shape[-1] is not None and query.shape[-1] > MAX_HEAD_SIZE:
-        return (
-            f"its heads have at most {MAX_HEAD_SIZE} elements, not "
-            f"{query.shape[-1]}"
-        )
     if query.shape[2] is None:
         return "the number of heads must be known when the graph is made"
     if dropout_rate:
         return "it has no attention dropout"
     if return_scores:
         return "it never holds the scores that it should return"
-    return None
+    return _KERNELS[_device()].reason_against(query)
+
+
+def platforms(query: tf.Tensor | tf.TensorSpec) -> list[str]:
+    """Returns the kinds of device that a call is made for.
+
+    Raises:
+        NotImplementedError: the process's GPUs cannot run the kernel.
+        RuntimeError: the CPU's is not built.
+    """
+    if _device() == "CPU":
+        native_cpu.load()
+        return ["CPU"]
+    missing = _missing("CUDA")
+    if missing is not None:
+        raise NotImplementedError(
+            f"The native kernel cannot run here: {missing}. Use "
+            "`implementation='chunked'`."
+        )
+    if native_cpu.available() and native_cpu.reason_against(query) is None:
+        return ["CPU", "CUDA"]
+    return ["CUDA"]
 
 
 def window_attention(
@@ -56,15 +101,22 @@ def window_attention(
 ) -> tf.Tensor:
     """See `keras_longformer.window_attention`.
 
-    Time is `O(n * (window_size + g) * h * d)`. Memory is that of the result,
-    one float for each query and head, and scratch that does not grow with `n`:
-    for each thread some 64-token tiles forward, and
-    `O((window_size + 1024) * d)` backward. Results are the same bits every
-    time.
+    Time is `O(n * (window_size + g) * h * d)`. Memory is that of the result
+    and one float for each query and head. The CPU adds scratch that does not
+    grow with `n`: for each thread some 64-token tiles forward, and
+    `O((window_size + 1024) * d)` backward; a GPU adds, backward, one float for
+    each query and head and some copies of the global keys' gradients. Results
+    are the same bits every time.
+
+    In a process with a GPU a call is made for both kinds of device, where the
+    CPU's kernel is built, and runs on the one that TensorFlow puts it on. XLA
+    compiles it for each new shape, in or outside of `jit_compile=True`; for
+    GPUs that takes about a second, so give it few different lengths.
 
     Raises:
-        NotImplementedError: see `reason_against`, and for second derivatives.
-        RuntimeError: the kernel is not built.
+        NotImplementedError: see `reason_against`, and for second derivatives,
+            and for a GPU that the kernels do not run on.
+        RuntimeError: the CPU's kernel is not built.
     """
     reason = reason_against(
         query, dropout_rate=dropout_rate, return_scores=return_scores
@@ -74,42 +126,67 @@ def window_attention(
             f"The native kernel cannot do this: {reason}. Use "
             "`implementation='chunked'`."
         )
-    library.load()
     heads = query.shape[2]
-    steps = (dilation,) * heads if isinstance(dilation, int) else dilation
-    attributes = (
-        f"reach = {window_size // 2} : i64, causal = {int(causal)} : i64, "
-        f"dilation = array<i64: {', '.join(str(step) for step in steps)}>"
+    options = dict(
+        reach=window_size // 2,
+        causal=causal,
+        dilations=(
+            (dilation,) * heads
+            if isinstance(dilation, int)
+            else tuple(dilation)
+        ),
     )
     # What is left out has no elements; the kernel does no work for it.
     no_mask = tf.zeros((0, 0), tf.bool)
     no_tokens = tf.zeros((0, 0, 0, 0), query.dtype)
     return _attend(
-        query,
-        key,
-        value,
-        no_mask if key_mask is None else key_mask,
-        no_tokens if global_key is None else global_key,
-        no_tokens if global_value is None else global_value,
-        no_mask if global_key_mask is None else global_key_mask,
-        attributes,
+        (
+            query,
+            key,
+            value,
+            no_mask if key_mask is None else key_mask,
+            no_tokens if global_key is None else global_key,
+            no_tokens if global_value is None else global_value,
+            no_mask if global_key_mask is None else global_key_mask,
+        ),
+        options,
+        platforms(query),
     )
 
 
-def _attend(*arguments):
-    *tensors, attributes = arguments
+def _device():
+    """The kind of device that this process computes on."""
+    # On a machine with a GPU, tensors live there.
+    gpu = _portable.get() or tf.config.get_visible_devices("GPU")
+    return "CUDA" if gpu else "CPU"
+
+
+def _missing(device):
+    """Says why there is no kernel for such a device here, or `None`."""
+    if device == "CUDA":
+        return None if _portable.get() else native_gpu.reason_against_devices()
+    return None if native_cpu.available() else "it is not built"
+
+
+def _attend(tensors, options, platforms):
+    def call(operands, step):
+        return custom_call.call(
+            operands,
+            {
+                platform: functools.partial(
+                    getattr(_KERNELS[platform], step), **options
+                )
+                for platform in platforms
+            },
+        )
 
     @tf.custom_gradient
     def attend(*tensors):
-        output, log_sum = custom_call.call(
-            tensors, {"CPU": functools.partial(_forward, attributes)}
-        )
+        output, log_sum = call(tensors, "forward")
 
         def backward(output_gradient):
             gradients = _first_derivative(
-                lambda *operands: custom_call.call(
-                    operands, {"CPU": functools.partial(_backward, attributes)}
-                ),
+                lambda *operands: call(operands, "backward"),
                 (*tensors, output, log_sum, output_gradient),
             )
             query_key_value, globals_ = gradients[:3], gradients[3:]
@@ -118,30 +195,6 @@ def _attend(*arguments):
         return output, backward
 
     return attend(*tensors)
-
-
-def _forward(attributes, body, operands):
-    query = operands[0]
-    b, n, h, _ = sizes = [Axis(query, number) for number in range(4)]
-    return body.call(
-        "keras_longformer_window_attention",
-        attributes,
-        operands,
-        [(query.dtype, sizes), (tf.float32, (b, h, n))],
-    )
-
-
-def _backward(attributes, body, operands):
-    like = [
-        (x.dtype, [Axis(x, number) for number in range(4)])
-        for x in (operands[0], operands[4])
-    ]
-    return body.call(
-        "keras_longformer_window_attention_gradient",
-        attributes,
-        operands,
-        [like[0]] * 3 + [like[1]] * 2,
-    )
 
 
 def _first_derivative(function, tensors):

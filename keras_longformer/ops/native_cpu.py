@@ -1,0 +1,109 @@
+"""The C++ kernel's custom calls: `native/src`, on the CPU."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from keras_longformer.native import library
+from keras_longformer.ops.custom_call import Axis
+from keras_longformer.ops.custom_call import Body
+from keras_longformer.ops.custom_call import Value
+
+MAX_HEAD_SIZE = 256  # kMaxHeadSize in native/src/band_attention.h
+
+
+def available() -> bool:
+    """Whether the kernel is built."""
+    return library.available()
+
+
+def load() -> None:
+    """Makes the kernel known to XLA.
+
+    Raises:
+        RuntimeError: it is not built.
+    """
+    library.load()
+
+
+def reason_against(query: tf.Tensor | tf.TensorSpec) -> str | None:
+    """Says why the kernel cannot take such queries, or `None`."""
+    if query.dtype not in (tf.float32, tf.bfloat16):
+        return f"it computes float32 and bfloat16, not {query.dtype.name}"
+    if query.shape[-1] is not None and query.shape[-1] > MAX_HEAD_SIZE:
+        return (
+            f"its heads have at most {MAX_HEAD_SIZE} elements, not "
+            f"{query.shape[-1]}"
+        )
+    return None
+
+
+def forward(
+    body: Body,
+    operands: Sequence[Value],
+    *,
+    reach: int,
+    causal: bool,
+    dilations: Sequence[int],
+) -> list[Value]:
+    """Adds the forward call: see `native.window_attention`.
+
+    Args:
+        body: what to add to.
+        operands: query, key, value, key mask, global key, global value, global
+            key mask. What is left out has no elements.
+        reach: int, tokens on each side of a window.
+        causal: bool.
+        dilations: one int for each head.
+
+    Returns:
+        `(b, n, h, d)` and log2 of the sums of weights, float32 `(b, h, n)`.
+    """
+    query = operands[0]
+    b, n, h, _ = sizes = _sizes(query)
+    return body.call(
+        "keras_longformer_window_attention",
+        _attributes(reach, causal, dilations),
+        operands,
+        [(query.dtype, sizes), (tf.float32, (b, h, n))],
+    )
+
+
+def backward(
+    body: Body,
+    operands: Sequence[Value],
+    *,
+    reach: int,
+    causal: bool,
+    dilations: Sequence[int],
+) -> list[Value]:
+    """Adds the backward call.
+
+    Args:
+        body: what to add to.
+        operands: those of `forward`, its results, and the gradient of the
+            first of them.
+        reach, causal, dilations: as there.
+
+    Returns:
+        The gradients of query, key, value, global key and global value.
+    """
+    query, global_key = operands[0], operands[4]
+    return body.call(
+        "keras_longformer_window_attention_gradient",
+        _attributes(reach, causal, dilations),
+        operands,
+        [(query.dtype, _sizes(query))] * 3
+        + [(query.dtype, _sizes(global_key))] * 2,
+    )
+
+
+def _sizes(value):
+    return [Axis(value, number) for number in range(4)]
+
+
+def _attributes(reach, causal, dilations):
+    return (
+        f"reach = {reach} : i64, causal = {int(causal)} : i64, dilation = "
+        f"array<i64: {', '.join(str(step) for step in dilations)}>"
+    )
