@@ -5,6 +5,11 @@ Training itself is Keras' `fit`.
 
 from keras_longformer.training.mlm import BitsPerCharacter as BitsPerCharacter
 from keras_longformer.training.mlm import masked_blocks as masked_blocks
+from keras_longformer.training.resume import (
+    SaveTrainingState as SaveTrainingState,
+)
+from keras_longformer.training.resume import TrainingStates as TrainingStates
+from keras_longformer.training.resume import epoch_order as epoch_order
 from keras_longformer.training.schedules import (
     WarmupPolynomialDecay as WarmupPolynomialDecay,
 )

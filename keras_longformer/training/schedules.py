@@ -22,6 +22,9 @@ class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
         warmup_steps: int, updates that the rise takes. The paper's: 500 for
             masked language modelling, a tenth of all for fine-tuning.
         power: float, 3 in the paper's masked language modelling; 1 is a line.
+        accumulation_steps: int, the optimizer's `gradient_accumulation_steps`.
+            Keras 3.15 counts its batches, not its updates, in what it asks a
+            schedule for.
 
     Example:
     ```python
@@ -39,6 +42,7 @@ class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
         total_steps: int,
         warmup_steps: int = 500,
         power: float = 3.0,
+        accumulation_steps: int = 1,
     ):
         super().__init__()
         if not 0 <= warmup_steps < total_steps:
@@ -50,10 +54,11 @@ class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.power = power
+        self.accumulation_steps = accumulation_steps
 
     def __call__(self, step):
-        """Returns the rate at update `step`, a float32 scalar."""
-        step = keras.ops.cast(step, "float32")
+        """Returns the rate at `step`, an int scalar, as a float32 scalar."""
+        step = keras.ops.cast(step // self.accumulation_steps, "float32")
         rise = (step + 1.0) / max(self.warmup_steps, 1)
         left = (self.total_steps - step) / (
             self.total_steps - self.warmup_steps
@@ -68,4 +73,5 @@ class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": self.total_steps,
             "warmup_steps": self.warmup_steps,
             "power": self.power,
+            "accumulation_steps": self.accumulation_steps,
         }

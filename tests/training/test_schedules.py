@@ -33,9 +33,19 @@ def test_an_optimizer_takes_and_saves_it():
         "total_steps": 11,
         "warmup_steps": 2,
         "power": 3.0,
+        "accumulation_steps": 1,
     }
 
 
 def test_refuses_a_warmup_that_never_ends():
     with pytest.raises(ValueError, match="total_steps=5"):
         WarmupPolynomialDecay(1.0, total_steps=5, warmup_steps=5)
+
+
+def test_counts_updates_where_gradients_are_accumulated():
+    options = {"total_steps": 11, "warmup_steps": 4}
+    each = WarmupPolynomialDecay(1.0, **options)
+    third = WarmupPolynomialDecay(1.0, **options, accumulation_steps=3)
+    assert [float(third(i)) for i in range(33)] == [
+        float(each(i // 3)) for i in range(33)
+    ]

@@ -11,9 +11,10 @@ class Choice:
     """A question with its choices.
 
     Attributes:
-        context: str, what all choices share: a document, a question, or both.
+        context: str, what all choices share.
         choices: tuple of str.
         label: int, index of the right one.
+        question: str, or `None` where files have only a context.
         place: str, file and line, for messages.
         id: str, the file's name for it; by default the place.
     """
@@ -21,6 +22,7 @@ class Choice:
     context: str
     choices: tuple[str, ...]
     label: int
+    question: str | None = None
     place: str = ""
     id: str = ""
 
@@ -29,19 +31,22 @@ def read_choices(
     path: str,
     *,
     context_column: str = "context",
+    question_column: str = "question",
     choices_column: str = "choices",
     label_column: str = "label",
 ) -> list[Choice]:
     """Reads questions with choices.
 
-        {"context": "...", "choices": ["...", "..."], "label": 1}
+        {"context": "...", "question": "...", "choices": ["...", "..."],
+         "label": 1}
 
     In CSV and TSV the choices stand in columns `choices_0`, `choices_1`, ...
 
     Args:
         path: str, a `.jsonl`, `.csv` or `.tsv` file in UTF-8.
-        context_column, choices_column, label_column: str. A label is an index
-            from 0, or the right choice itself.
+        context_column, question_column, choices_column, label_column: str.
+            Questions may be missing, from all rows. A label is an index from
+            0, or the right choice itself.
 
     Returns:
         List of `Choice`, in the file's order, all with as many choices.
@@ -54,8 +59,12 @@ def read_choices(
     rows = tables.read_rows(path, problems)
     tables.note_double_ids(rows, "id", problems)
     examples, count, first = [], None, None
+    has_question = any(question_column in row.values for row in rows)
     for row in rows:
         context = tables.text_of(row, context_column, problems)
+        question = None
+        if has_question:
+            question = tables.text_of(row, question_column, problems)
         choices = _choices(row, choices_column, problems)
         if choices is None:
             continue
@@ -70,7 +79,9 @@ def read_choices(
         if None not in (context, label):
             place = problems.place(row.line)
             identity = str(row.values.get("id", place))
-            examples.append(Choice(context, choices, label, place, identity))
+            examples.append(
+                Choice(context, choices, label, question, place, identity)
+            )
     problems.raise_if_any()
     return examples
 

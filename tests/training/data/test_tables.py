@@ -148,6 +148,13 @@ def test_reads_choices(tmp_path):
     first, second = read_choices(path)
     assert (first.context, first.choices, first.label) == ("c", ("x", "y"), 1)
     assert (second.label, second.id) == (0, "q")
+    assert first.question is None
+    path = json_lines(tmp_path, {**row, "question": "q?"}, row)
+    assert problems(read_choices, path) == [
+        ":2: there is no 'question'. There are: 'context', 'choices', 'label'."
+    ]
+    (only,) = read_choices(json_lines(tmp_path, {**row, "question": "q?"}))
+    assert only.question == "q?"
     table = "context,choices_0,choices_1,label\nc,x,y,1\n"
     (only,) = read_choices(write(tmp_path, "data.csv", table))
     assert (only.choices, only.label) == (("x", "y"), 1)
