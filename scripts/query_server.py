@@ -3,11 +3,14 @@
 Command:
     python scripts/query_server.py --server localhost:8501 --model reviews
         [--protocol rest|grpc] [--signature serving_default] [--version N]
-        [--timeout 60] [--retries 4] [--status] [FILE ...]
+        [--timeout 60] [--retries 4] [--status]
+        [--root_certificates PEM] [--client_certificate PEM --client_key PEM]
+        [--server_name NAME] [--question QUESTION] [FILE ...]
 
 Reads one text from each file, or one from each line of standard input, and
-writes one line of JSON for each. With --status, writes the model's versions
-and their states instead.
+writes one line of JSON for each. --question asks a model that answers questions
+about each text. With --status, writes the model's versions and their states
+instead. --server https://host:port speaks TLS.
 
 Time and memory: what the server takes; 600 MB for TensorFlow.
 
@@ -39,8 +42,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--retries", type=int, default=4)
     parser.add_argument("--status", action="store_true")
+    parser.add_argument("--root_certificates", metavar="PEM")
+    parser.add_argument("--client_certificate", metavar="PEM")
+    parser.add_argument("--client_key", metavar="PEM")
+    parser.add_argument("--server_name", metavar="NAME")
+    parser.add_argument("--question")
     parser.add_argument("files", nargs="*", metavar="FILE")
-    return parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    if (chosen.client_certificate is None) != (chosen.client_key is None):
+        parser.error("--client_certificate and --client_key go together")
+    return chosen
 
 
 def main() -> None:
@@ -48,6 +59,7 @@ def main() -> None:
     from keras_longformer.serving.client import ServingClient
     from keras_longformer.serving.client import ServingError
 
+    pair = arguments.client_certificate, arguments.client_key
     client = ServingClient(
         arguments.server,
         arguments.model,
@@ -55,6 +67,9 @@ def main() -> None:
         version=arguments.version,
         timeout_seconds=arguments.timeout,
         retries=arguments.retries,
+        root_certificates=arguments.root_certificates,
+        client_certificate=pair if all(pair) else None,
+        server_name=arguments.server_name,
     )
     with client:
         try:
@@ -62,9 +77,11 @@ def main() -> None:
                 for version, state in client.status():
                     print(json.dumps({"version": version, "state": state}))
                 return
-            outputs = client.predict(
-                _texts(arguments.files), signature=arguments.signature
-            )
+            texts = _texts(arguments.files)
+            if arguments.question is not None:
+                questions = [arguments.question] * len(texts)
+                texts = {"question": questions, "context": texts}
+            outputs = client.predict(texts, signature=arguments.signature)
         except ServingError as error:
             raise SystemExit(f"query_server: {error}") from error
     for row in zip(*outputs.values()):

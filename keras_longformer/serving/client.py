@@ -1,5 +1,6 @@
 """Asks a TF Serving server, by REST or gRPC."""
 
+import os
 import random
 import time
 import typing
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_longformer.serving import transport
+from keras_longformer.serving.tls import Certificates
+from keras_longformer.serving.tls import read_address
 
 PROTOCOLS = {"rest": transport.RestTransport, "grpc": transport.GrpcTransport}
 
@@ -43,8 +46,9 @@ class ServingClient:
     working on them still.
 
     Args:
-        server: str, `host:port`, for REST also `http(s)://host:port`. TF
-            Serving's ports are 8500 for gRPC and 8501 for REST.
+        server: str, `host:port` or `http://host:port`, or `https://host:port`
+            for TLS, with gRPC too. TF Serving's ports are 8500 for gRPC and
+            8501 for REST, which has no TLS unless a proxy adds it.
         model: str, the model's name there.
         protocol: `"rest"` or `"grpc"`; the latter needs the extra `serving`.
         version: int, or `None` for the one that the server takes.
@@ -55,6 +59,13 @@ class ServingClient:
             do not come back together.
         batch_size: int, the most texts of one request; a server that batches
             takes no more than its `max_batch_size`.
+        root_certificates: path of a PEM file, what the certificate of an
+            https server must be signed by. Without, the system's (REST) or
+            gRPC's own.
+        client_certificate: paths of PEM files, a certificate and its key, for
+            servers that ask for one.
+        server_name: str, what the server's certificate is made out to, where
+            that is not the host in `server`.
 
     Example:
     ```python
@@ -75,6 +86,10 @@ class ServingClient:
         retries: int = 4,
         backoff_seconds: float = 0.2,
         batch_size: int = 8,
+        root_certificates: str | os.PathLike | None = None,
+        client_certificate: tuple[str | os.PathLike, str | os.PathLike]
+        | None = None,
+        server_name: str | None = None,
     ):
         if protocol not in PROTOCOLS:
             raise ValueError(
@@ -95,7 +110,15 @@ class ServingClient:
         self.retries = retries
         self.backoff_seconds = backoff_seconds
         self.batch_size = batch_size
-        self._transport = PROTOCOLS[protocol](server)
+        certificates = Certificates(
+            root_certificates, client_certificate, server_name
+        )
+        if certificates and not read_address(server).secure:
+            raise ValueError(
+                "Certificates are for TLS, which a client speaks with "
+                f"'https://host:port'. Received: server={server!r}"
+            )
+        self._transport = PROTOCOLS[protocol](server, certificates)
 
     def __enter__(self):
         return self
@@ -109,15 +132,17 @@ class ServingClient:
 
     def predict(
         self,
-        texts: Sequence[str | bytes],
+        texts: Sequence[str | bytes] | dict[str, Sequence[str | bytes]],
         *,
         signature: str = "serving_default",
     ) -> dict[str, np.ndarray]:
         """Asks about texts, at most `batch_size` in one request.
 
         Args:
-            texts: list of str, or of bytes that need not be UTF-8.
-            signature: str, one that takes `text`.
+            texts: list of str, or of bytes that need not be UTF-8; for a
+                signature with other inputs than `text`, a dict of such lists
+                by their names, all of one length.
+            signature: str, one that takes texts.
 
         Returns:
             Dict of output to array, its first axis the texts'; strings are
@@ -126,19 +151,25 @@ class ServingClient:
 
         Raises:
             TypeError: one text instead of a list.
+            ValueError: lists of different lengths.
             ServingError: no answer. It names server, model and signature.
         """
-        if isinstance(texts, str | bytes):
-            raise TypeError(
-                "`texts` must be a list of texts. Received one "
-                f"{type(texts).__name__}; put it into a list."
+        inputs = texts if isinstance(texts, dict) else {"text": texts}
+        inputs = {name: _list(values) for name, values in inputs.items()}
+        lengths = {name: len(values) for name, values in inputs.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(
+                f"The inputs must have one length. Received: {lengths}"
             )
-        texts = [_bytes(text) for text in texts]
         parts = [
             self.predict_inputs(
-                {"text": texts[i : i + self.batch_size]}, signature=signature
+                {
+                    name: values[i : i + self.batch_size]
+                    for name, values in inputs.items()
+                },
+                signature=signature,
             )
-            for i in range(0, max(len(texts), 1), self.batch_size)
+            for i in range(0, max(*lengths.values(), 1), self.batch_size)
         ]
         return {name: _joined([p[name] for p in parts]) for name in parts[0]}
 
@@ -157,14 +188,15 @@ class ServingClient:
         )
 
     def status(self) -> list[VersionStatus]:
-        """Returns the model's versions on the server and their states."""
+        """Returns the model's versions on the server, the highest last, and
+        their states."""
         versions = self._ask(
             lambda seconds: self._transport.status(
                 self.model, self.version, seconds
             ),
             None,
         )
-        return [VersionStatus(*version) for version in versions]
+        return sorted(VersionStatus(*version) for version in versions)
 
     def _ask(self, send, signature):
         """Sends until there is an answer, or no point or time left."""
@@ -195,6 +227,15 @@ class ServingClient:
             failure.status,
             retried,
         )
+
+
+def _list(texts):
+    if isinstance(texts, str | bytes):
+        raise TypeError(
+            "`texts` must be a list of texts. Received one "
+            f"{type(texts).__name__}; put it into a list."
+        )
+    return [_bytes(text) for text in texts]
 
 
 def _bytes(text):

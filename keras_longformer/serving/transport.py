@@ -7,10 +7,14 @@ import base64
 import http.client
 import json
 import socket
+import ssl
 import threading
 import urllib.parse
 
 import numpy as np
+
+from keras_longformer.serving.tls import Certificates
+from keras_longformer.serving.tls import read_address
 
 # What TF Serving and the proxies before it say while they restart or are full.
 RETRIED_HTTP = (502, 503)
@@ -30,6 +34,9 @@ STATUS_OF_HTTP = {
     504: "DEADLINE_EXCEEDED",
 }
 
+# What gRPC's `UNAVAILABLE` says where asking again cannot help.
+TLS_SIGNS = ("handshake failed", "verification check", "peer certificate")
+
 
 class Failure(Exception):
     """No answer; `status` is a gRPC status code's name."""
@@ -43,14 +50,11 @@ class Failure(Exception):
 class RestTransport:
     """JSON over HTTP, one connection a thread, by the standard library."""
 
-    def __init__(self, server: str):
-        url = server if "://" in server else f"http://{server}"
-        self._url = urllib.parse.urlsplit(url)
-        if self._url.scheme not in ("http", "https") or not self._url.netloc:
-            raise ValueError(
-                "`server` must be host:port or an http(s) URL. "
-                f"Received: server={server!r}"
-            )
+    def __init__(self, server: str, certificates: Certificates):
+        self._address = read_address(server)
+        self._certificates = certificates
+        if self._address.secure:
+            _ = certificates.context  # Wrong files are known now.
         self._local = threading.local()
 
     def predict(self, model, version, signature, inputs, seconds):
@@ -84,7 +88,7 @@ class RestTransport:
         try:
             connection.request(
                 method,
-                self._url.path.rstrip("/") + path,
+                self._address.path + path,
                 body,
                 {"Content-Type": "application/json"},
             )
@@ -94,6 +98,11 @@ class RestTransport:
             self.close()
             raise Failure(
                 f"no answer in {seconds:.3g} s", "DEADLINE_EXCEEDED", False
+            ) from error
+        except ssl.SSLError as error:
+            self.close()
+            raise Failure(
+                _tls_error(error), "UNAUTHENTICATED", False
             ) from error
         except socket.gaierror as error:
             self.close()
@@ -108,11 +117,12 @@ class RestTransport:
     def _connected(self, seconds):
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            kinds = {
-                "http": http.client.HTTPConnection,
-                "https": http.client.HTTPSConnection,
-            }
-            connection = kinds[self._url.scheme](self._url.netloc)
+            if self._address.secure:
+                connection = _TlsConnection(
+                    self._address.host, self._certificates
+                )
+            else:
+                connection = http.client.HTTPConnection(self._address.host)
             self._local.connection = connection
         connection.timeout = seconds
         if connection.sock is not None:
@@ -133,6 +143,25 @@ class RestTransport:
         raise Failure(message, status, response.status in RETRIED_HTTP)
 
 
+class _TlsConnection(http.client.HTTPSConnection):
+    """Expects the server's certificate to be made out to another name."""
+
+    def __init__(self, host, certificates):
+        super().__init__(host, context=certificates.context)
+        self._certificates = certificates
+
+    def connect(self):
+        http.client.HTTPConnection.connect(self)
+        try:
+            self.sock = self._certificates.context.wrap_socket(
+                self.sock,
+                server_hostname=self._certificates.server_name or self.host,
+            )
+        except OSError:
+            self.close()
+            raise
+
+
 class GrpcTransport:
     """TF Serving's own messages over gRPC; needs `tensorflow-serving-api`."""
 
@@ -144,7 +173,7 @@ class GrpcTransport:
         ("grpc.max_reconnect_backoff_ms", 1000),
     )
 
-    def __init__(self, server: str):
+    def __init__(self, server: str, certificates: Certificates):
         try:
             import grpc
             from tensorflow_serving.apis import get_model_status_pb2
@@ -157,13 +186,28 @@ class GrpcTransport:
                 "pip install 'keras_longformer[serving]'"
             ) from error
         self._grpc = grpc
-        self._channel = grpc.insecure_channel(server, options=self.OPTIONS)
+        self._channel = self._connect(read_address(server), certificates)
         self._predict_pb2 = predict_pb2
         self._status_pb2 = get_model_status_pb2
         self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(
             self._channel
         )
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+
+    def _connect(self, address, certificates):
+        if not address.secure:
+            return self._grpc.insecure_channel(
+                address.host, options=self.OPTIONS
+            )
+        options = self.OPTIONS
+        if certificates.server_name is not None:
+            name = "grpc.ssl_target_name_override"
+            options += ((name, certificates.server_name),)
+        return self._grpc.secure_channel(
+            address.host,
+            self._grpc.ssl_channel_credentials(**certificates.contents()),
+            options=options,
+        )
 
     def predict(self, model, version, signature, inputs, seconds):
         import tensorflow as tf
@@ -196,15 +240,23 @@ class GrpcTransport:
         try:
             return method(request, timeout=seconds)
         except self._grpc.RpcError as error:
-            status = error.code().name
-            raise Failure(
-                error.details() or "no message", status, status in RETRIED_GRPC
-            ) from error
+            status, details = error.code().name, error.details() or "no message"
+            if any(sign in details.lower() for sign in TLS_SIGNS):
+                status, details = "UNAUTHENTICATED", _tls_error(details)
+            raise Failure(details, status, status in RETRIED_GRPC) from error
 
     def _name(self, model_spec, model, version):
         model_spec.name = model
         if version is not None:
             model_spec.version.value = version
+
+
+def _tls_error(error):
+    return (
+        f"no secure connection: {error} (`root_certificates` say whom to "
+        "trust, `server_name` whom the server's certificate is made out to, "
+        "`client_certificate` who asks)"
+    )
 
 
 def _path(model, version):

@@ -119,6 +119,8 @@ def test_hot_swap_under_load(reviews, reviews_answers, tmp_path):
         stop.set()
         thread.join()
         assert failures == [] and len(count) > 2
+        versions.wait_for_version(ports["model"], 1, "END")
+        assert not ports["model"]._users  # Or the version would be kept.
         with ServingClient(ports["rest"], "reviews") as client:
             assert client.status() == [(1, "END"), (2, "AVAILABLE")]
 

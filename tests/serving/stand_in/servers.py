@@ -5,6 +5,7 @@ import concurrent.futures
 import http.server
 import json
 import re
+import sys
 import threading
 
 import grpc
@@ -85,7 +86,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return response
 
 
-def start_grpc(models, port=0, max_message_bytes=None):
+def start_grpc(models, port=0, max_message_bytes=None, credentials=None):
     """Returns a started server and its port, on loopback."""
     limit = -1 if max_message_bytes is None else max_message_bytes
     server = grpc.server(
@@ -101,7 +102,11 @@ def start_grpc(models, port=0, max_message_bytes=None):
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         ModelService(models), server
     )
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
     server.start()
     return server, port
 
@@ -247,10 +252,19 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request, client_address):
+        """Says nothing of clients that break off, as in a TLS handshake."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
-def start_rest(models, port=0, max_message_bytes=None):
+
+def start_rest(models, port=0, max_message_bytes=None, context=None):
     """Returns a started server and its port, on loopback."""
     server = _Server(("127.0.0.1", port), _Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     server.models = models
     server.max_message_bytes = max_message_bytes
     threading.Thread(

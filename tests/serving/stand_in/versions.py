@@ -1,5 +1,7 @@
 """Versions of one model: loaded, warmed up, swapped and unloaded."""
 
+import collections
+import gc
 import pathlib
 import threading
 import time
@@ -122,11 +124,11 @@ class Model:
         self.folder = pathlib.Path(folder)
         self.poll_seconds = poll_seconds
         self.failed = {}
-        self.old = set()  # Numbers of versions that were served once.
+        self.old = {}  # State by number of versions that were served once.
         self._make_runner = make_runner or (lambda version: version)
         self._lock = threading.Condition()
         self._current = None
-        self._users = {}
+        self._users = collections.Counter()  # Requests under way.
         self._stop = threading.Event()
         self.poll()
         self._thread = threading.Thread(target=self._poll_on, daemon=True)
@@ -150,15 +152,18 @@ class Model:
             self.failed[highest] = str(error)
             return
         self._swap(_Served(version, self._make_runner(version)))
+        gc.collect()  # The objects of a graph in Python hold each other.
 
     def _swap(self, served):
         with self._lock:
             before, self._current = self._current, served
             if before is None:
                 return
-            self.old.add(before.version.number)
-            self._lock.wait_for(lambda: not self._users.get(before), 60)
+            number = before.version.number
+            self.old[number] = "UNLOADING"
+            self._lock.wait_for(lambda: before not in self._users, 60)
         before.close()
+        self.old[number] = "END"
 
     def _poll_on(self):
         while not self._stop.wait(self.poll_seconds):
@@ -171,10 +176,12 @@ class Model:
             self._current.close()
 
     def states(self):
-        states = [(n, "END") for n in sorted({*self.failed, *self.old})]
-        if self._current is not None:
-            states.append((self._current.version.number, "AVAILABLE"))
-        return states
+        """Of each version, the highest first, as the server lists them."""
+        states = dict.fromkeys(self.failed, "END") | self.old
+        with self._lock:
+            if self._current is not None:
+                states[self._current.version.number] = "AVAILABLE"
+        return sorted(states.items(), reverse=True)
 
     def predict(self, name, inputs, number=None):
         """Returns the version's number and the outputs."""
@@ -186,7 +193,7 @@ class Model:
                     "NOT_FOUND",
                     f"Servable not found for request: {wanted}({self.name})",
                 )
-            self._users[served] = self._users.get(served, 0) + 1
+            self._users[served] += 1
         try:
             name = name or "serving_default"
             served.version.check(name, inputs)
@@ -194,6 +201,8 @@ class Model:
         finally:
             with self._lock:
                 self._users[served] -= 1
+                if not self._users[served]:
+                    del self._users[served]
                 self._lock.notify_all()
 
 
@@ -208,8 +217,8 @@ class _Served:
         self.version.session.close()
 
 
-def wait_for_version(model, number, seconds=30.0):
+def wait_for_version(model, number, state="AVAILABLE", seconds=60.0):
     deadline = time.monotonic() + seconds
-    while (number, "AVAILABLE") not in model.states():
+    while (number, state) not in model.states():
         assert time.monotonic() < deadline, model.states()
         time.sleep(0.02)
