@@ -29,7 +29,7 @@ def describe():
     if jax.devices()[0].platform != PLATFORM:
         raise RuntimeError(f"JAX sees no CUDA GPU, only {jax.devices()}.")
     return {
-        "gpu": jax.devices()[0].device_kind,
+        "gpu": "CPU" if PLATFORM == "cpu" else jax.devices()[0].device_kind,
         "versions": f"JAX {jax.__version__}",
         "through": THROUGH,
     }

@@ -146,7 +146,7 @@ def run_rates(bench):
 def run_tune(bench):
     """Tries tiles of every kernel; keeps the best of each dtype."""
     if "torch" not in bench.workers:
-        bench.progress.failed("tune", "needs PyTorch and Triton")
+        print("tune: left out, for it needs PyTorch and Triton", flush=True)
         return
     settings = bench.settings
     steps = [

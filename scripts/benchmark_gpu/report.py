@@ -22,13 +22,19 @@ def markdown(results, best):
     ):
         if table := make(results):
             lines += ["", f"## {title}", "", *table]
+    for row in results.rows("dry run"):
+        lines += [
+            "",
+            f"Lowered for a GPU through {row['through']}, not compiled and not "
+            f"run: {row['calls']} custom calls.",
+        ]
     if results.failures:
         lines += ["", "## What failed", ""]
         lines += [f"- {part}: {reason}" for part, reason in results.failures]
     return "\n".join(lines) + "\n"
 
 
-def _table(header, rows):
+def table(header, rows):
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]
 
@@ -51,7 +57,7 @@ def _checks(results):
         "plain implementation in the same precision, and one unit in the last "
         "place.",
         "",
-        *_table(
+        *table(
             ["through", "dtype", "cases right", "largest share of that"], rows
         ),
     ]
@@ -66,7 +72,7 @@ def _rates(results):
         if row["name"] == "matrix":
             text = f"{row['rate'] / 1e12:.0f} TFLOP/s in bfloat16"
         rows.append([row["name"], row["through"], text])
-    return _table(["", "through", "rate"], rows) if rows else []
+    return table(["", "through", "rate"], rows) if rows else []
 
 
 def median(row):
@@ -97,7 +103,7 @@ def _tiles(results, best):
     if not rows:
         return []
     header = ["kernel", "dtype", "tile", "ms", "of the package's own", ""]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _times(results):
@@ -132,7 +138,7 @@ def _times(results):
         "that a query sees, two products forward and seven with backward. "
         "Dense attention computes something else.",
         "",
-        *_table(
+        *table(
             ["pass", "n", "b", "method", "through", "ms", "spread"]
             + ["x kernel (Triton launch)", "useful TFLOP/s", "of matrix rate"],
             rows,
@@ -161,5 +167,5 @@ def _memory(results):
     return [
         "Peak above the inputs, one sequence, results included.",
         "",
-        *_table(header, sorted(rows, key=lambda row: (row[0], row[2], row[1]))),
+        *table(header, sorted(rows, key=lambda row: (row[0], row[2], row[1]))),
     ]

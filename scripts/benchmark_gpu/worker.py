@@ -34,7 +34,7 @@ class Worker:
         self.framework, self.python, self.device = framework, python, device
         self.process = None
 
-    def ask(self, function, timeout_seconds=300, **arguments):
+    def ask(self, function, timeout_seconds=600, **arguments):
         """What the function returns: numbers, texts, lists and dicts.
 
         Raises:
