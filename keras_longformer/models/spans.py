@@ -124,7 +124,8 @@ def merge_spans(spans: Spans, windows: Windows) -> Spans:
 
 
 def _of_texts(x, windows, filler):
-    """`(b, windows * k)` of `(r, k)`: all that the rows of a text have."""
+    """`(b, windows * k)` of `(r, k)`: all that the rows of a text have, and
+    `k` fillers, for a batch of no texts."""
     rows = tf.RaggedTensor.from_value_rowids(
         x,
         tf.cast(windows.text_index, tf.int64),
@@ -133,7 +134,8 @@ def _of_texts(x, windows, filler):
     )
     dense = rows.to_tensor(tf.cast(filler, x.dtype), [None, None, x.shape[1]])
     shape = tf.shape(dense)
-    return tf.reshape(dense, [shape[0], shape[1] * shape[2]])
+    flat = tf.reshape(dense, [shape[0], shape[1] * shape[2]])
+    return tf.pad(flat, [[0, 0], [0, x.shape[1]]], constant_values=filler)
 
 
 def _without_excluded(scores, first, last):

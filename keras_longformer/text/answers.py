@@ -45,7 +45,7 @@ def find_answers(y: dict, contexts: tf.Tensor, tokens: Tokens) -> Answers:
         InvalidArgumentError: an answer does not stand where `y` says.
     """
     texts, starts = _dense_answers(y)
-    contexts = readable(contexts)
+    texts, contexts = readable(texts), readable(contexts)
     is_given = (starts >= 0) & tf.not_equal(texts, "")
     sizes = tf.strings.length(texts, "UTF8_CHAR")
     starts = tf.where(is_given, starts, 0)
@@ -183,7 +183,7 @@ def _check_offsets(texts, starts, sizes, is_given, contexts):
         tf.where(inside, sizes, 0),
         "UTF8_CHAR",
     )
-    wrong = is_given & ~(inside & tf.equal(found, readable(texts)))
+    wrong = is_given & ~(inside & tf.equal(found, texts))
     at = tf.concat([tf.where(wrong), [[0, 0]]], 0)[0]
 
     def told(values):

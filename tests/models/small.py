@@ -1,5 +1,7 @@
 """Small models and texts that the tests of models and exports share."""
 
+import functools
+
 import keras_longformer as klf
 
 TEXTS = [
@@ -84,6 +86,12 @@ def make_question_answering(preprocessor=None, **config):
     return klf.LongformerQuestionAnswering(
         make_backbone(**{"max_global_tokens": 17, **config}),
         preprocessor=klf.LongformerQuestionAnsweringPreprocessor(
-            make_tokenizer(), **preprocessor
+            shared_tokenizer(), **preprocessor
         ),
     )
+
+
+@functools.cache
+def shared_tokenizer():
+    """One for many tests: to trace its graphs takes seconds."""
+    return make_tokenizer()

@@ -16,7 +16,7 @@ X = {"question": small.QUESTIONS, "context": small.CONTEXTS}
 
 def make(**config):
     return LongformerQuestionAnsweringPreprocessor(
-        small.make_tokenizer(), **{"sequence_length": 64, **config}
+        small.shared_tokenizer(), **{"sequence_length": 64, **config}
     )
 
 
@@ -232,7 +232,7 @@ def test_characters_of_tokens():
         "start": [[5, 13, 18, 2], [12], []],
     }
     found, texts, starts, ends = round_trip(
-        small.make_tokenizer(), contexts, answers
+        small.shared_tokenizer(), contexts, answers
     )
     assert [t.decode() for t in texts[0]] == [
         "🙂",
