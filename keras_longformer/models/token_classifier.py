@@ -217,7 +217,7 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
             stride, batch_size, verbose: as for `predict_windows`.
 
         Returns:
-            A list of float arrays `(words, num_classes)`, one a text. An
+            A list of float32 arrays `(words, num_classes)`, one a text. An
             empty word has zeros.
         """
         outputs = self.predict_windows(x, stride, batch_size, verbose)
@@ -234,7 +234,7 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
             outputs: float `(r, n, num_classes)`, the model's.
             windows: the `keras_longformer.text.windows.Windows` of the rows.
         """
-        return tokens_of_windows(tf.convert_to_tensor(outputs), windows)
+        return tokens_of_windows(tf.cast(outputs, tf.float32), windows)
 
     def decode_predictions(self, outputs):
         """Says which class each word has.
