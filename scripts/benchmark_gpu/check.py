@@ -14,10 +14,9 @@ DTYPES = ("bfloat16", "float16", "float32")
 
 
 def all_cases():
-    """Dict by name: the shared table, and sizes as models have them."""
+    """Dict by name: sizes as models have them, and the shared table."""
     table = package.case_table()
-    cases = {case.name: case for case in table.CASES}
-    for case in (
+    large = (
         table.Case(
             "model", n=2051, window_size=512, h=2, d=64, g=1,
             global_count=(1, 1), key_mask="right",
@@ -34,12 +33,11 @@ def all_cases():
         table.Case("head-128", n=515, window_size=128, d=128, g=2),
         table.Case("head-80", n=515, window_size=128, d=80, g=2),
         table.Case("head-256", n=259, window_size=64, d=256, g=2),
-    ):  # fmt: skip
-        cases[case.name] = case
-    return cases
+    )  # fmt: skip
+    return {case.name: case for case in (*large, *table.CASES)}
 
 
-def plan(quick, names=None, largest_n=None, dtypes=DTYPES):
+def plan(names=None, largest_n=None, dtypes=DTYPES):
     """List of (case's name, dtype).
 
     Cases in float32 run in every dtype, others in their own. float64 is not
@@ -52,9 +50,7 @@ def plan(quick, names=None, largest_n=None, dtypes=DTYPES):
         if case.dtype == "float64" or (largest_n and case.n > largest_n):
             continue
         own = dtypes if case.dtype == "float32" else (case.dtype,)
-        if quick and case.n > 100 and not name.startswith("model"):
-            own = own[:1]
-        planned += [(name, dtype) for dtype in own if dtype in dtypes]
+        planned += [(name, dtype) for dtype in own]
     unknown = set(names or ()) - set(all_cases())
     if unknown:
         raise ValueError(f"There are no cases {', '.join(sorted(unknown))}.")

@@ -11,6 +11,12 @@ Tile = tiles.Tile
 # Module of the package; the kernel in it is `window_attention_<module>`.
 KERNELS = ("forward", "query_gradient", "key_gradient", "global_gradient")
 
+# Their scalars, save for `scale`.
+INTEGERS = (
+    *("b", "n", "h", "d", "g", "behind", "ahead", "dilation", "splits"),
+    *("has_key_mask", "has_dilations"),
+)
+
 # Where the interpreter walks them, in seconds and not in minutes.
 SMALL = {
     "forward": Tile(32, 16, 4, 2),

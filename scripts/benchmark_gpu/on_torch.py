@@ -80,6 +80,7 @@ def _run_case(case, inputs, upstream, dtype, tiles):
         g=inputs["global_key"].shape[1] if "global_key" in inputs else 0,
         causal=case.causal,
         dilation=case.dilation,
+        fixed_sizes=False,
     )
     config = torch_methods.config_of(dtype, case.d, tiles, DEVICE)
     tensors = {name: convert(x) for name, x in inputs.items()}

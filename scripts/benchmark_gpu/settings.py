@@ -60,6 +60,7 @@ class Settings:
             defaults = dict(
                 lengths=(1024, 4096, 16384, 65536),
                 rounds=3,
+                check_dtypes=("bfloat16",),
                 tune_dtypes=("bfloat16",),
             )
         else:

@@ -5,6 +5,7 @@ tensor.
 """
 
 import dataclasses
+import functools
 
 import torch
 import triton
@@ -14,7 +15,12 @@ from benchmark_gpu import kernels
 
 @dataclasses.dataclass(frozen=True)
 class Attention:
-    """Shapes and options of one attention call."""
+    """Shapes and options of one attention call.
+
+    `fixed_sizes`: whether Triton may compile a kernel anew where a size becomes
+    1 or a multiple of 16. XLA knows all sizes; many small cases are checked
+    faster without.
+    """
 
     b: int
     n: int
@@ -25,6 +31,7 @@ class Attention:
     causal: bool = False
     dilation: int | tuple = 1
     precision: str = "ieee"
+    fixed_sizes: bool = True
 
     @property
     def largest_dilation(self):
@@ -35,9 +42,31 @@ class Attention:
         return not isinstance(self.dilation, int)
 
 
+@functools.lru_cache
+def _function(name, fixed_sizes):
+    function = kernels.export().KERNELS[name].function
+    if fixed_sizes:
+        return function
+    scalars = [
+        argument
+        for argument in function.arg_names
+        if argument in kernels.INTEGERS and argument != "d"
+    ]
+    return triton.jit(function.fn, do_not_specialize=scalars)
+
+
+@functools.lru_cache
+def _small_operands(dilations, device):
+    """One byte for what is not given, and the heads' dilations."""
+    return (
+        torch.zeros(1, dtype=torch.uint8, device=device),
+        torch.tensor(dilations, dtype=torch.int32, device=device),
+    )
+
+
 def _launch(name, call, config, tensors):
     """Starts one kernel; `tensors` holds operands and results by name."""
-    kernel = kernels.export().KERNELS[name].function
+    kernel = _function(name, call.fixed_sizes)
     values = tensors | {
         "b": call.b,
         "n": call.n,
@@ -71,8 +100,8 @@ def _launch(name, call, config, tensors):
 
 def _operands(call, inputs):
     """All operands that the kernels name; those not given are one byte."""
-    device = inputs["query"].device
-    nothing = torch.zeros(1, dtype=torch.uint8, device=device)
+    dilations = call.dilation if call.per_head else (1,)
+    nothing, dilations = _small_operands(dilations, inputs["query"].device)
     operands = {
         name: inputs.get(name, nothing)
         for name in (
@@ -86,10 +115,7 @@ def _operands(call, inputs):
         )
     }
     operands["nothing"] = nothing
-    dilations = call.dilation if call.per_head else (1,)
-    operands["dilations"] = torch.tensor(
-        dilations, dtype=torch.int32, device=device
-    )
+    operands["dilations"] = dilations
     if not call.g:  # pointers of their own type all the same
         operands["global_key"] = operands["global_value"] = inputs["query"]
     return operands

@@ -60,7 +60,7 @@ def test_case_table_loads_without_tensorflow():
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "from benchmark_gpu import check, kernels, package\n"
-        "assert len(check.plan(False)) > 80\n"
+        "assert len(check.plan()) > 80\n"
         "assert kernels.default('bfloat16', 64).tiles['forward'].own\n"
         "assert package.native('gpu.ir').find('forward', 'float16', 64)\n"
         "assert sys.modules['tensorflow'] is None\n"
@@ -269,3 +269,100 @@ def test_stops_at_the_limit_and_goes_on_after_a_failure():
     assert list(progress.steps("second", steps, share=0.5)) == []
     assert progress.failures[-1] == ("second", "not run, out of time: a, b")
     assert list(progress.steps("third", steps, share=1)) == [1, 2]
+
+
+def _compiled_rows():
+    """Made-up counts of a kernel whose tiles are 64 x 64, for both GPUs."""
+    loop = {
+        "instructions": 500,
+        "exponentials": 34,
+        "products": 64 * 64 * 64 * 2,
+        "operand_bytes": 24576,
+    }
+    return [
+        {
+            "gpu": gpu,
+            "kernel": kernel,
+            "tile": [64, 64, 4, 2],
+            "registers": 168,
+            "stack_bytes": 0,
+            "shared_bytes": 40960,
+            "loops": [loop] * count,
+        }
+        for gpu in ("H200", "A100")
+        for kernel, count in (
+            ("forward", 5),
+            ("query_gradient", 5),
+            ("key_gradient", 3),
+        )
+    ]
+
+
+def test_estimate_adds_up():
+    from benchmark_gpu import estimate
+    from benchmark_gpu import walk
+    from benchmark_gpu.gpus import GPUS
+
+    rows = _compiled_rows()
+    for gpu in GPUS:
+        chosen = estimate.best(rows, gpu, walk.Problem(n=4096, b=2))
+        assert chosen.keys() == {"forward", "query_gradient", "key_gradient"}
+        assert chosen["forward"].resident(gpu) == 3
+        before = None
+        for n in (8192, 16384, 32768):
+            problem = walk.Problem(n=n, b=4)
+            for passes in ("forward", "backward"):
+                low, high = estimate.pass_seconds(chosen, problem, gpu, passes)
+                work = estimate.useful_operations(problem, passes)
+                assert work / gpu.matrix_rate < low <= high
+            if before:  # linear, save for launches and a rest of blocks
+                assert high / before == pytest.approx(2, rel=0.05)
+            before = high
+    # By hand: 500 instructions by 4 warps in 4 parts are 500 cycles; of a
+    # GPU where products take as long as they should, 2 * 64 ** 3 / 1024.
+    a100 = GPUS[1]
+    forward = estimate.best(rows, a100, walk.Problem(n=4096))["forward"]
+    low, high = estimate.cycles(forward.loop("inside"), forward, a100, 64)
+    assert (low, high) == (2048, 2048 + 500)
+
+
+def test_estimate_is_written(tmp_path):
+    resources = tmp_path / "resources.json"
+    content = {"triton": "9.9", "kernels": _compiled_rows()}
+    resources.write_text(json.dumps(content))
+    subprocess.run(
+        [sys.executable, "-m", "benchmark_gpu.estimate", resources, tmp_path],
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+    )
+    text = (tmp_path / "gpu_estimate.md").read_text()
+    assert "not measured" in text.splitlines()[0]
+    assert "{" not in text.replace("${", "")
+    assert "| H200 | 131072 | 1 |" in text and "Triton 9.9" in text
+
+
+def test_counts_the_loops_of_machine_code():
+    from benchmark_gpu import compiled
+
+    code = """
+        /*0000*/  MOV R1, R2 ;
+        /*0010*/  HMMA.16816.F32.BF16 R4, R8, R10, R4 ;
+        /*0020*/  LDSM.16.M88.4 R8, [R3] ;
+        /*0030*/  MUFU.EX2 R5, R5 ;
+        /*0040*/  @!P0 BRA 0x10 ;
+        /*0050*/  HGMMA.64x64x16.F32.BF16 R24, gdesc[UR8], R24 ;
+        /*0060*/  HGMMA.64x64x16.F32.BF16 R24, R12, gdesc[UR8], R24 ;
+        /*0070*/  @P1 BRA 0x50 ;
+        /*0080*/  FADD R1, R1, R2 ;
+        /*0090*/  @P2 BRA 0x80 ;
+        /*00a0*/  @P3 BRA 0x0 ;
+    """
+    first, second = compiled.loops(code)
+    assert first == {
+        "instructions": 4,
+        "exponentials": 1,
+        "products": 16 * 8 * 16,
+        "operand_bytes": 512,
+    }
+    assert second["products"] == 2 * 64 * 64 * 16
+    assert second["operand_bytes"] == 2 * 64 * 16 * 2 + 64 * 16 * 2
