@@ -1,6 +1,5 @@
 """Writes a model as a SavedModel that TF Serving answers raw text with."""
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -10,12 +9,13 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from keras_longformer.layers import LongformerAttention
 from keras_longformer.serving import manifest
 from keras_longformer.serving import probe
+from keras_longformer.serving import tracing
 from keras_longformer.serving import warmup
 from keras_longformer.serving.rows import OVER_LONG
 from keras_longformer.serving.signatures import BAD_TEXTS
+from keras_longformer.serving.signatures import NATIVE
 from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.serving.signatures import check_model
 from keras_longformer.serving.signatures import input_specs
@@ -33,6 +33,7 @@ def export_saved_model(
     class_names: Sequence[str] | None = None,
     batch_sizes: Sequence[int] = (1, 2, 4, 8),
     xla: bool = False,
+    native: bool = False,
     served_from: str | None = None,
 ) -> str:
     """Exports a model with its tokenizer, for TF Serving.
@@ -52,7 +53,12 @@ def export_saved_model(
     `logits` `(b, classes)`, `class_index` `(b,)` and, with `class_names`,
     `label` `(b,)`; for a `LongformerMaskedLM`, the likeliest `tokens`,
     `token_ids` and `probabilities`, `(b, masks, 5)`, of each `<mask>` in the
-    text, and their `mask_positions` `(b, masks)`. For a `LongformerBackbone`
+    text, and their `mask_positions` `(b, masks)`. For a
+    `LongformerQuestionAnswering`, `serving_default` takes `question` and
+    `context`, string `(b,)`, and returns what its `answer` does: `answer`,
+    `start` and `end` (in characters of the context), `score` and
+    `no_answer_score` `(b,)`, and the five best; `tokens` returns columns in
+    place of characters. For a `LongformerBackbone`
     `serving_default` is `embed`, and `embed_tokens` takes `token_ids`.
 
     Rows of one batch run at about their own lengths: each is padded to the
@@ -70,7 +76,8 @@ def export_saved_model(
         over_long: what is read of a text with more tokens. `"truncate"`: its
             beginning; `"head_tail"`: a quarter of the room from its beginning
             and the rest from its end; `"windows"`: all of it, in windows that
-            overlap, whose results are averaged.
+            overlap, whose results are averaged, or the best of which is
+            taken for answers to questions.
         bad_texts: what a text with more than the tokenizer's `max_text_bytes`
             does, or one with too many masks, or a row of token ids that cannot
             be. `"fail"`: its request fails as an invalid argument, and on a
@@ -86,6 +93,15 @@ def export_saved_model(
             by XLA. A server refuses it, and because of its warm-up requests
             the whole version, unless it runs with
             `--xla_cpu_compilation_enabled` or `--xla_gpu_compilation_enabled`.
+        native: bool, whether to add `serving_native`, from `text`, and
+            `tokens_native` (`embed_tokens_native`), whose attention is the
+            compiled kernel. They need a GPU of compute capability 8.0 or more,
+            TensorFlow 2.20 or 2.21, and a server that runs with
+            `--xla_gpu_compilation_enabled`; elsewhere a request to them fails,
+            and all other signatures work. There are no warm-up requests for
+            them, so that the version loads anywhere: their first request at
+            each bucket and batch size waits for XLA. Such a SavedModel was
+            never run on a GPU.
         served_from: str, this model's folder as the server will see it, such
             as `/models/reviews`; writes `models.config` and
             `monitoring.config` into `path`.
@@ -116,6 +132,7 @@ def export_saved_model(
     buckets = _buckets(model, preprocessor, buckets)
     if xla:
         _check_xla(model)
+    native_platforms = tracing.check_native(model) if native else []
     sizes = warmup.check_batch_sizes(batch_sizes, len(buckets), 3 + xla)
     served = ServedModel(
         model,
@@ -129,9 +146,13 @@ def export_saved_model(
     # TF Serving skips what is not a number.
     temporary = tempfile.mkdtemp(prefix=".exporting-", dir=path)
     try:
-        with _stock_operations(model):
-            module = _module(served, xla)
-            tf.saved_model.save(module, temporary, signatures=module.functions)
+        with tracing.stock_operations(model):
+            functions = served.signatures(xla)
+        if native:
+            with tracing.native_kernel(model):
+                functions |= served.native_signatures()
+        module = _module(served, functions)
+        tf.saved_model.save(module, temporary, signatures=module.functions)
         difference = probe.write(served, temporary)
         records = _write_for_servers(
             served, module.functions, temporary, path, sizes
@@ -143,6 +164,7 @@ def export_saved_model(
             difference=difference,
             warmup_requests=records,
             batch_sizes=sizes,
+            native_platforms=native_platforms,
         )
         os.chmod(temporary, 0o755)  # `mkdtemp` lets only the owner read.
         if served_from is not None:
@@ -196,29 +218,10 @@ def _buckets(model, preprocessor, buckets):
     return buckets
 
 
-@contextlib.contextmanager
-def _stock_operations(model):
-    """Traces the attention without the compiled kernel, which TF Serving,
-    where operations are linked in, cannot load."""
-    layers = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, LongformerAttention)
-    ]
-    before = [layer.implementation for layer in layers]
-    try:
-        for layer in layers:
-            layer.implementation = "chunked"
-        yield
-    finally:
-        for layer, implementation in zip(layers, before, strict=True):
-            layer.implementation = implementation
-
-
-def _module(served, xla):
+def _module(served, functions):
     """A `tf.Module` of the signatures and just what they read."""
     module = tf.Module()
-    module.functions = served.signatures(xla)
+    module.functions = functions
     # Keras' export would write the weights a second time beside these.
     module.weights = list(
         {
@@ -239,6 +242,7 @@ def _write_for_servers(served, functions, folder, path, sizes):
         {
             name: list(input_specs(function))
             for name, function in functions.items()
+            if not name.endswith(NATIVE)
         },
         served.tokenizer,
         served.buckets,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_longformer.serving import heads
 from keras_longformer.serving import probe
 from keras_longformer.serving import rows
+from keras_longformer.serving.signatures import NATIVE
 from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.serving.signatures import input_specs
 
@@ -21,6 +22,20 @@ MANIFEST = "manifest.json"
 _BAD_TEXTS = {
     "fail": "It fails its request, and those that were batched with it.",
     "report": "The output `error` says why; its row of the others is zeros.",
+}
+
+# Of signatures with the compiled kernel.
+_NATIVE_NEEDS = {
+    "compute_capability": "8.0 or more, of every GPU",
+    "tensorflow": ">=2.20, <2.22, and not older than `versions` says",
+    "server": "--xla_gpu_compilation_enabled; without it, requests to these "
+    "signatures fail, and to the others do not.",
+    "warmup": "None: the first request at each length in `padded_to` and batch "
+    "size waits until XLA has compiled it.",
+    "cpu": "Fails, save in a process that has loaded keras_longformer's kernel "
+    "for CPUs, where `platforms` has the CPU. No server does.",
+    "tested": "The kernel was compiled for GPUs by TensorFlow's own XLA. It "
+    "never ran on a GPU, nor these signatures on a TF Serving with one.",
 }
 
 
@@ -32,6 +47,7 @@ def write(
     difference: float,
     warmup_requests: int | None,
     batch_sizes: Sequence[int],
+    native_platforms: Sequence[str],
 ) -> None:
     """Writes it, last of all files: it lists the others.
 
@@ -43,6 +59,8 @@ def write(
         warmup_requests: int, how many were written, or `None`: none, for want
             of TF Serving's messages.
         batch_sizes: ints, those of `batching_params.pbtxt`.
+        native_platforms: the kinds of device that signatures with the compiled
+            kernel are for; empty where there are no such signatures.
     """
     content = {
         **_model(served),
@@ -58,6 +76,7 @@ def write(
             }
             for name, function in functions.items()
         },
+        **_native(functions, native_platforms),
         "text": _text(served),
         "warmup": {
             "requests": warmup_requests or 0,
@@ -73,6 +92,11 @@ def write(
         },
         "probe": {
             "texts": list(probe.TEXTS),
+            **(
+                {"questions": list(probe.QUESTIONS)}
+                if "question" in served.head.inputs
+                else {}
+            ),
             "largest_difference": difference,
             "tolerance": probe.tolerance(served.backbone.dtype_policy.name),
         },
@@ -124,19 +148,30 @@ def _text(served):
     longest = served.buckets[-1]
     text = {
         "longest": longest,
-        "over_long": rows.describe(served.over_long, longest),
+        "over_long": rows.describe(
+            served.over_long, longest, served.head.merging
+        ),
         "padded_to": served.buckets,
         "max_text_bytes": served.tokenizer.max_text_bytes,
         "bad_texts": _BAD_TEXTS[served.bad_texts],
         "invalid_utf8": "Each invalid byte sequence reads as U+FFFD.",
         "special_tokens": "Special tokens in a text are ordinary characters.",
     }
+    text |= served.head.rules()
     if served.head.marks:
         text["special_tokens"] = (
             "'<mask>' is recognised in a text, no other special token."
         )
         text["max_masks"] = heads.MAX_MASKS
     return text
+
+
+def _native(functions, platforms):
+    names = [name for name in functions if name.endswith(NATIVE)]
+    if not names:
+        return {}
+    about = {"signatures": names, "platforms": list(platforms)}
+    return {"native": {**about, "needs": _NATIVE_NEEDS}}
 
 
 def _describe(specs):

@@ -84,8 +84,14 @@ def first_tokens(
     return slices(token_ids, starts, lengths)
 
 
-def describe(over_long: str, longest: int) -> str:
-    """Says in one sentence what `rows_of_texts` reads of a long text."""
+def describe(over_long: str, longest: int, merging: str) -> str:
+    """Says in one sentence what is read of a long text.
+
+    Args:
+        over_long: one of `OVER_LONG`.
+        longest: int, the most tokens of a row.
+        merging: str, what is done with the answers of windows.
+    """
     room = longest - 2
     if over_long == "head_tail":
         head = room // HEAD_PART
@@ -97,7 +103,7 @@ def describe(over_long: str, longest: int) -> str:
         return (
             f"A text of more than {longest} tokens, <s> and </s> included, is "
             f"read in windows that overlap by at least {room // OVERLAP_PART} "
-            "tokens; logits, or hidden states, are averaged over them."
+            f"tokens; {merging}."
         )
     return (
         f"Only the first {longest} tokens, <s> and </s> included, are read; "

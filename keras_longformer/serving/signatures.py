@@ -11,14 +11,22 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.models import LongformerBackbone
+from keras_longformer.models import LongformerEmbedder
 from keras_longformer.models import LongformerMaskedLM
+from keras_longformer.models import LongformerMultipleChoice
+from keras_longformer.models import LongformerQuestionAnswering
 from keras_longformer.models import LongformerTextClassifier
+from keras_longformer.models import LongformerTokenClassifier
 from keras_longformer.serving import groups
 from keras_longformer.serving import heads
 from keras_longformer.serving import rows as reading
+from keras_longformer.serving.head import Problem
+from keras_longformer.serving.head import Rules
 
 BAD_TEXTS = ("fail", "report")
-TEXT = tf.TensorSpec([None], tf.string, name="text")
+# Ends of the names of signatures that not every machine can run.
+XLA = "_xla"
+NATIVE = "_native"
 TOKEN_IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
 
 
@@ -50,6 +58,7 @@ class ServedModel:
         self.tokenizer = preprocessor.tokenizer
         self.buckets = list(buckets)
         self.over_long = over_long
+        self.rules = Rules(self.tokenizer, self.buckets[-1], over_long)
         self.bad_texts = bad_texts
         self.backbone = getattr(model, "backbone", model)
         self.head, self.embedding = heads.make_heads(
@@ -69,21 +78,30 @@ class ServedModel:
             embed = answer
         text = self._from_text(self.embedding, embed)
         if self.head is self.embedding:
-            tokens = "embed_tokens"
             functions = {"serving_default": text, "embed": text}
         else:
-            tokens = "tokens"
             functions = {
                 "serving_default": self._from_text(self.head, answer),
                 "embed": text,
             }
+        tokens = self._tokens_name()
         functions[tokens] = self._from_tokens(self.head, answer)
         if xla:
-            compiled = self._runner(self.head, xla=True)
-            functions[f"{tokens}_xla"] = self._from_tokens(self.head, compiled)
+            compiled = self._runner(self.head, few_shapes=True, jit=True)
+            functions[tokens + XLA] = self._from_tokens(self.head, compiled)
         return functions
 
-    def answer_plainly(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def native_signatures(self) -> dict[str, Callable]:
+        """Returns those to be traced with the compiled kernel."""
+        answer = self._runner(self.head, few_shapes=True)
+        return {
+            "serving" + NATIVE: self._from_text(self.head, answer),
+            self._tokens_name() + NATIVE: self._from_tokens(self.head, answer),
+        }
+
+    def answer_plainly(
+        self, texts: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         """The answers of `serving_default`, without buckets, layer by layer.
 
         What an exported graph is compared with.
@@ -94,19 +112,22 @@ class ServedModel:
             inputs = groups.padded(rows, length, self.tokenizer.pad_token_id)
             return self.head.compute(**inputs, **extras)
 
-        return self._answer_texts(self.head, run, text)
+        return self._answer_texts(self.head, run, texts)
 
-    def _runner(self, head, xla=False):
+    def _tokens_name(self):
+        return "embed_tokens" if self.head is self.embedding else "tokens"
+
+    def _runner(self, head, few_shapes=False, jit=None):
         """A function of ragged rows and extras that runs the head's numbers."""
         compute = tf.function(
-            head.compute, jit_compile=True if xla else None, autograph=False
+            head.compute, jit_compile=jit, autograph=False
         ).get_concrete_function(
             token_ids=TOKEN_IDS,
             padding_mask=tf.TensorSpec([None, None], tf.bool),
             **head.extra_specs(),
         )
-        # XLA compiles for each shape: as few as can be.
-        run = groups.run_together if xla else groups.run_in_groups
+        # XLA compiles for each shape.
+        run = groups.run_together if few_shapes else groups.run_in_groups
 
         def run_rows(rows, extras):
             return run(
@@ -120,11 +141,15 @@ class ServedModel:
         return run_rows
 
     def _from_text(self, head, run):
-        def from_text(text):
-            return self._answer_texts(head, run, text)
+        def from_text(*texts):
+            texts = dict(zip(head.inputs, texts, strict=True))
+            return self._answer_texts(head, run, texts)
 
+        specs = [
+            tf.TensorSpec([None], tf.string, name=name) for name in head.inputs
+        ]
         return tf.function(
-            from_text, input_signature=[TEXT], autograph=False
+            from_text, input_signature=specs, autograph=False
         ).get_concrete_function()
 
     def _from_tokens(self, head, run):
@@ -135,28 +160,34 @@ class ServedModel:
             from_tokens, input_signature=[TOKEN_IDS], autograph=False
         ).get_concrete_function()
 
-    def _answer_texts(self, head, run, text):
+    def _answer_texts(self, head, run, texts):
+        texts, errors = self._within_size(texts)
+        with tf.device("CPU"):
+            read = head.read(texts, self.rules)
+        errors = _noted(errors, read.problems)
+        return self._answer(head, run, read.windows.token_ids, errors, read)
+
+    def _within_size(self, texts):
+        """Empties texts that the tokenizer would refuse, and says why."""
+        first = next(iter(texts.values()))
+        errors = tf.fill(tf.shape(first), "")
         limit = self.tokenizer.max_text_bytes
-        errors = tf.fill(tf.shape(text), "")
-        if limit is not None:
-            sizes = tf.strings.length(text)
-            errors = _noted(
-                errors,
-                sizes > limit,
-                "the text has ",
-                sizes,
+        if limit is None:
+            return texts, errors
+        sizes = {name: tf.strings.length(text) for name, text in texts.items()}
+        problems = [
+            Problem(
+                size > limit,
+                f"the {name} has ",
+                size,
                 f" bytes, more than max_text_bytes={limit}. Cut or split it.",
             )
-            text = tf.where(tf.equal(errors, ""), text, "")
-        with tf.device("CPU"):
-            windows = reading.rows_of_texts(
-                self.tokenizer.tokenize(text, [*head.marks]),
-                longest=self.buckets[-1],
-                over_long=self.over_long,
-                start_id=self.tokenizer.start_token_id,
-                end_id=self.tokenizer.end_token_id,
-            )
-        return self._answer(head, run, windows.token_ids, errors, windows)
+            for name, size in sizes.items()
+        ]
+        errors = _noted(errors, problems)
+        fine = tf.equal(errors, "")
+        texts = {name: tf.where(fine, x, "") for name, x in texts.items()}
+        return texts, errors
 
     def _answer_tokens(self, head, run, token_ids):
         rows = reading.rows_of_tokens(
@@ -166,35 +197,36 @@ class ServedModel:
         )
         errors = tf.fill(tf.shape(token_ids)[:1], "")
         lengths = rows.row_lengths()
-        errors = _noted(
-            errors,
-            lengths > self.buckets[-1],
-            "the row has ",
-            lengths,
-            f" tokens; the model reads {self.buckets[-1]}.",
-        )
         size = self.backbone.vocabulary_size
         unknown = tf.logical_or(token_ids < 0, token_ids >= size)
-        errors = _noted(
-            errors,
-            tf.reduce_any(unknown, 1),
-            "the row has the token id ",
-            tf.reduce_max(tf.where(unknown, token_ids, tf.int32.min), 1),
-            f"; ids are from 0 to {size - 1}.",
-        )
-        return self._answer(head, run, rows, errors, None)
+        problems = [
+            Problem(
+                lengths > self.buckets[-1],
+                "the row has ",
+                lengths,
+                f" tokens; the model reads {self.buckets[-1]}.",
+            ),
+            Problem(
+                tf.reduce_any(unknown, 1),
+                "the row has the token id ",
+                tf.reduce_max(tf.where(unknown, token_ids, tf.int32.min), 1),
+                f"; ids are from 0 to {size - 1}.",
+            ),
+            *head.problems(rows),
+        ]
+        return self._answer(head, run, rows, _noted(errors, problems), None)
 
-    def _answer(self, head, run, rows, errors, windows):
+    def _answer(self, head, run, rows, errors, read):
         if head.marks:
             masks = tf.equal(rows, self.tokenizer.mask_token_id)
             masks = tf.reduce_sum(tf.cast(masks, tf.int32), 1)
-            errors = _noted(
-                errors,
+            problem = Problem(
                 masks > heads.MAX_MASKS,
                 "the text has ",
                 masks,
                 f" masks, more than {heads.MAX_MASKS}.",
             )
+            errors = _noted(errors, [problem])
         fine = tf.equal(errors, "")
         if self.bad_texts == "fail":
             check = tf.debugging.Assert(
@@ -203,13 +235,15 @@ class ServedModel:
             with tf.control_dependencies([] if check is None else [check]):
                 rows = tf.identity(rows)
         room = tf.where(fine, tf.int64.max, 0)
-        if windows is not None:
-            room = tf.gather(room, windows.text_index)
+        if read is not None:
+            room = tf.gather(room, read.windows.text_index)
         rows = reading.first_tokens(rows, room)
         outputs = run(rows, head.extras(rows))
-        if windows is not None:
-            outputs = head.merge(outputs, windows)
-        outputs = head.finish(outputs)
+        if read is None:
+            outputs = head.finish(outputs)
+        else:
+            outputs = head.merge(outputs, read.windows)
+            outputs = head.finish_texts(outputs, read.document)
         if self.bad_texts == "report":
             outputs = {name: _where(fine, x) for name, x in outputs.items()} | {
                 "error": errors
@@ -232,7 +266,15 @@ def check_model(
         TypeError: a model of another kind.
         ValueError: no preprocessor.
     """
-    kinds = LongformerTextClassifier, LongformerMaskedLM, LongformerBackbone
+    kinds = (
+        LongformerTextClassifier,
+        LongformerTokenClassifier,
+        LongformerMultipleChoice,
+        LongformerEmbedder,
+        LongformerMaskedLM,
+        LongformerQuestionAnswering,
+        LongformerBackbone,
+    )
     if not isinstance(model, kinds):
         raise TypeError(
             "`export_saved_model` knows "
@@ -249,10 +291,13 @@ def check_model(
         )
 
 
-def _noted(errors, bad, before, number, after):
-    """Writes an error for the rows that are `bad` and have none yet."""
-    message = tf.strings.join([before, tf.strings.as_string(number), after])
-    return tf.where(bad & tf.equal(errors, ""), message, errors)
+def _noted(errors, problems):
+    """Writes an error for rows that have a problem and no error yet."""
+    for bad, before, number, after in problems:
+        number = tf.strings.as_string(number)
+        message = tf.strings.join([before, number, after])
+        errors = tf.where(bad & tf.equal(errors, ""), message, errors)
+    return errors
 
 
 def _where(fine, x):

@@ -84,14 +84,19 @@ def warmup_inputs(
         batch_sizes: ints.
     """
     tokens = {length: _tokens(tokenizer, length) for length in buckets}
-    texts = {length: _text(tokenizer, length) for length in buckets}
     for name, inputs in signatures.items():
         for length, size in itertools.product(buckets, batch_sizes):
-            if "text" in inputs:
-                value = np.array([texts[length]] * size, object)
-                yield name, {"text": value}
-            else:
+            if "token_ids" in inputs:
                 yield name, {"token_ids": np.tile(tokens[length], (size, 1))}
+                continue
+            texts = _texts(tokenizer, inputs, length)
+            yield (
+                name,
+                {
+                    key: np.array([text] * size, object)
+                    for key, text in texts.items()
+                },
+            )
 
 
 def write_warmup(folder: str, name: str, requests: Iterator) -> int:
@@ -170,17 +175,23 @@ def check_batch_sizes(
 
 
 def _tokens(tokenizer, length):
-    """int32 `(1, length)`: the text's tokens, and the rest unknown ones."""
+    """int32 `(1, length)`: a question of no tokens and a context, which is a
+    text for those who expect one."""
     ids = np.full((1, length), tokenizer.unk_token_id, np.int32)
-    ids[0, 0], ids[0, -1] = tokenizer.start_token_id, tokenizer.end_token_id
+    ids[0, [1, 2, -1]] = tokenizer.end_token_id
+    ids[0, 0] = tokenizer.start_token_id
     return ids
 
 
-def _text(tokenizer, length):
-    """A text that fills a row of `length` tokens, or nearly so."""
+def _texts(tokenizer, inputs, length):
+    """Texts that together fill a row of `length` tokens, or nearly so."""
     unit = " a"
     sample = len(tokenizer.tokenize(unit * 64))
-    return (unit * ((length - 2) * 64 // sample)).encode()
+    # `<s> text </s>`, or `<s> question </s></s> context </s>`.
+    room = length - 2 * len(inputs)
+    long = (unit * (room * 64 // sample)).encode()
+    short = {"question": b"", "choices": b"a"}
+    return {name: short.get(name, long) for name in inputs}
 
 
 def _write(path, content):

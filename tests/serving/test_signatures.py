@@ -107,7 +107,7 @@ def test_over_long(over_long, want):
     assert got.token_ids.to_list() == want
     if over_long == "windows":
         assert got.text_index.numpy().tolist() == [0, 0, 0, 1, 2]
-    assert str(6) in reading.describe(over_long, 6)
+    assert str(6) in reading.describe(over_long, 6, "they are averaged")
 
 
 def test_rows_of_tokens():
