@@ -56,6 +56,7 @@ class RestTransport:
         if self._address.secure:
             _ = certificates.context  # Wrong files are known now.
         self._local = threading.local()
+        self._names = {}
 
     def predict(self, model, version, signature, inputs, seconds):
         body = {
@@ -65,9 +66,9 @@ class RestTransport:
         path = f"{_path(model, version)}:predict"
         answer = self._request("POST", path, json.dumps(body), seconds)
         outputs = answer.get("outputs")
-        if not isinstance(outputs, dict):
-            # A single output comes without its name.
-            outputs = {"outputs": outputs}
+        if not isinstance(outputs, dict):  # A single one comes without name.
+            name = self._only_output(model, version, signature, seconds)
+            outputs = {name: outputs}
         return {name: _from_json(x) for name, x in outputs.items()}
 
     def status(self, model, version, seconds):
@@ -76,6 +77,16 @@ class RestTransport:
             (int(status["version"]), status["state"])
             for status in answer["model_version_status"]
         ]
+
+    def _only_output(self, model, version, signature, seconds):
+        """The name of a signature's output, asked for once."""
+        key = model, version, signature
+        if key not in self._names:
+            path = f"{_path(model, version)}/metadata"
+            answer = self._request("GET", path, None, seconds)
+            signatures = answer["metadata"]["signature_def"]["signature_def"]
+            (self._names[key],) = signatures[signature]["outputs"]
+        return self._names[key]
 
     def close(self):
         connection = getattr(self._local, "connection", None)

@@ -8,6 +8,8 @@ import subprocess
 
 import numpy as np
 import pytest
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_longformer.serving.client import ServingClient
 from keras_longformer.serving.client import ServingError
@@ -26,10 +28,15 @@ pytestmark = pytest.mark.skipif(
 class Doubles:
     """What the stand-in's servers need of a model, without a SavedModel."""
 
-    _current = None
-
     def predict(self, name, inputs, number=None):
         return 1, {"y": 2 * inputs["x"]}
+
+    def signatures(self):
+        """One output, whose name the client must ask for over REST."""
+        signature = meta_graph_pb2.SignatureDef()
+        signature.inputs["x"].dtype = types_pb2.DT_INT64
+        signature.outputs["y"].dtype = types_pb2.DT_INT64
+        return {"serving_default": signature}
 
     def states(self):
         return [(1, "AVAILABLE")]

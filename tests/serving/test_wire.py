@@ -91,6 +91,8 @@ def test_masks_are_joined_across_batches(fill_mask):
             assert got["tokens"].shape == (3, 2, 5)
             assert (got["tokens"][2] == b"").all()
             assert (got["probabilities"][1, 1] == 0).all()
+            got = client.predict(["<mask>" * 10_000, "b <mask>"])
+            assert got["tokens"].shape == (2, 62, 5)
 
 
 def test_hot_swap_under_load(reviews, reviews_answers, tmp_path):

@@ -11,6 +11,7 @@ import threading
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_status_pb2
 from tensorflow_serving.apis import model_service_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
@@ -119,7 +120,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     )
 
     def do_GET(self):  # noqa: N802
-        self._answer(self._status)
+        is_metadata = self.path.endswith("/metadata")
+        self._answer(self._metadata if is_metadata else self._status)
 
     def do_POST(self):  # noqa: N802
         self._answer(self._predict)
@@ -153,6 +155,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             ]
         }
 
+    def _metadata(self):
+        signatures = {
+            name: json_format.MessageToDict(signature)
+            for name, signature in self._model()[0].signatures().items()
+        }
+        return {"metadata": {"signature_def": {"signature_def": signatures}}}
+
     def _predict(self):
         length = int(self.headers.get("Content-Length", 0))
         limit = self.server.max_message_bytes
@@ -175,6 +184,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         inputs = _inputs(model, name, values, columns)
         _, outputs = model.predict(name, inputs, number)
         outputs = {key: _plain(x.tolist()) for key, x in outputs.items()}
+        if len(outputs) == 1:  # The server leaves its name out.
+            (only,) = outputs.values()
+            return {"outputs" if columns else "predictions": only}
         if columns:
             return {"outputs": outputs}
         rows = [dict(zip(outputs, row)) for row in zip(*outputs.values())]
@@ -186,7 +198,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _inputs(model, name, values, columns):
     """`inputs` by name, or a list of rows, as arrays of the right types."""
-    signatures = model._current.version.signatures if model._current else {}
+    signatures = model.signatures()
     if signatures and name not in signatures:
         raise Refused(
             "INVALID_ARGUMENT",

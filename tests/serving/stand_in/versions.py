@@ -183,6 +183,11 @@ class Model:
                 states[self._current.version.number] = "AVAILABLE"
         return sorted(states.items(), reverse=True)
 
+    def signatures(self):
+        """`SignatureDef` by name, of the version that is served."""
+        served = self._current
+        return {} if served is None else served.version.signatures
+
     def predict(self, name, inputs, number=None):
         """Returns the version's number and the outputs."""
         with self._lock:
