@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import warnings
+
+import tensorflow as tf
 
 from keras_longformer.serving import replay
 from keras_longformer.serving.manifest import MANIFEST
@@ -19,16 +22,21 @@ def verify_saved_model(path: str, *, timeout_seconds: float = 600.0) -> dict:
     compares the probe's answers with those at export. Signatures compiled by
     XLA are not run.
 
+    TensorFlow promises to load what older versions of it exported, and not
+    what newer ones did: of such, it is said which one is needed, in the error,
+    or, where all is well nevertheless, in a warning.
+
     Args:
         path: str, a version's folder, or a model's, of which the highest
             version is taken.
         timeout_seconds: float, the most that the process may take.
 
     Returns:
-        Dict of `path`, `tensorflow` (its version), `load_seconds`, `warmup`
-        (how many `requests` took how many `seconds`; `None` where there are
-        none, or `tensorflow-serving-api` is not installed) and
-        `largest_difference` of an output.
+        Dict of `path`, `exported_with` and `tensorflow` (TensorFlow's version
+        then and now), `load_seconds`, `warmup` (how many `requests` took how
+        many `seconds`; `None` where there are none, or
+        `tensorflow-serving-api` is not installed) and `largest_difference` of
+        an output.
 
     Raises:
         FileNotFoundError: there is no exported SavedModel.
@@ -40,17 +48,39 @@ def verify_saved_model(path: str, *, timeout_seconds: float = 600.0) -> dict:
     ```
     """
     folder = _version_folder(path)
-    problems = _compare_files(folder)
-    report = {}
-    if not problems:
-        report, problems = _replay(folder, timeout_seconds)
+    manifest, problems = _read_manifest(folder)
+    problems = problems or _compare_files(folder, manifest["files"])
     if problems:
         raise ValueError(
             f"'{folder}' is not what was exported:\n  "
             + "\n  ".join(problems)
             + "\nExport it again, or copy it again from where it is whole."
         )
-    return {"path": folder, **report}
+    exported_with = manifest["versions"]["tensorflow"]
+    report, problems = _replay(folder, timeout_seconds)
+    newer = _say_if_newer(exported_with)
+    if problems:
+        raise ValueError(
+            f"'{folder}' is whole, but does not do what it did at export:\n  "
+            + "\n  ".join(problems)
+            + (f"\n{newer}" if newer else "")
+        )
+    if newer:
+        warnings.warn(f"'{folder}' works here, but {newer}", stacklevel=2)
+    return {"path": folder, "exported_with": exported_with, **report}
+
+
+def _say_if_newer(exported_with):
+    """A sentence, where TensorFlow does not promise to load it."""
+    wanted = exported_with.split(".")[:2]
+    if [*map(int, wanted)] <= [*map(int, tf.__version__.split(".")[:2])]:
+        return ""
+    return (
+        f"it was exported with TensorFlow {exported_with}, and this is "
+        f"{tf.__version__}, which promises to load older SavedModels, not "
+        f"newer ones. Take TensorFlow, and TF Serving, {'.'.join(wanted)} or "
+        f"newer, or export it with {tf.__version__}."
+    )
 
 
 def _version_folder(path):
@@ -71,12 +101,19 @@ def _version_folder(path):
     )
 
 
-def _compare_files(folder):
+def _read_manifest(folder):
+    """What it says, and the problems with it."""
     with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
         try:
-            want = json.load(file)["files"]
+            manifest = json.load(file)
+            for key in ("files", "versions", "signatures", "probe"):
+                _ = manifest[key]
         except (ValueError, KeyError) as error:
-            return [f"{MANIFEST} cannot be read: {error!r}"]
+            return None, [f"{MANIFEST} cannot be read: {error!r}"]
+    return manifest, []
+
+
+def _compare_files(folder, want):
     got = describe_files(folder)
     problems = [f"missing   {name}" for name in want.keys() - got.keys()]
     problems += [f"too many  {name}" for name in got.keys() - want.keys()]

@@ -1,6 +1,7 @@
 """Files for servers, and what `verify_saved_model` says of broken exports."""
 
 import builtins
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import shutil
 import pytest
 import tensorflow as tf
 
+from keras_longformer.serving import verify
 from keras_longformer.serving import verify_saved_model
 from keras_longformer.serving import warmup
 from tests.models import small
@@ -95,20 +97,42 @@ def test_lists_changed_files(reviews, tmp_path):
 
 
 def test_other_answers(reviews, fill_mask, tmp_path):
-    """Files as listed, but answers and signatures of something else."""
+    """Files as listed, but answers and signatures of something else, which a
+    newer TensorFlow may be the reason of."""
     folder = shutil.copytree(reviews.folder, tmp_path / "1")
     shutil.copy(os.path.join(fill_mask.folder, "probe.npz"), folder)
     manifest = read_manifest(folder)
     manifest["signatures"]["tokens"]["inputs"] = {}
+    manifest["versions"]["tensorflow"] = "2.99.0"
     from keras_longformer.serving.manifest import describe_files
 
     manifest["files"] = describe_files(folder)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="not those of the manifest") as info:
         verify_saved_model(folder)
-    assert "output serving_default/probabilities has the shape" in str(
-        info.value
-    )
+    message = str(info.value)
+    assert "output serving_default/probabilities has the shape" in message
+    assert "was exported with TensorFlow 2.99.0" in message
+    assert "Take TensorFlow, and TF Serving, 2.99 or newer" in message
+
+
+@pytest.mark.parametrize(
+    ("version", "is_newer"),
+    [("2.99.1", True), ("3.0.0", True), (tf.__version__, False)]
+    + [("2.9.3", False), ("1.15.0", False)],
+)
+def test_newer_tensorflow(reviews, tmp_path, monkeypatch, version, is_newer):
+    """Where it works all the same, it is said in a warning."""
+    folder = shutil.copytree(reviews.folder, tmp_path / "1")
+    manifest = read_manifest(folder)
+    manifest["versions"]["tensorflow"] = version
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(verify, "_replay", lambda *_: ({}, []))
+    expected = contextlib.nullcontext()
+    if is_newer:
+        expected = pytest.warns(UserWarning, match=f"with TensorFlow {version}")
+    with expected:
+        assert verify_saved_model(folder)["exported_with"] == version
 
 
 def test_no_export(tmp_path):
