@@ -2,16 +2,17 @@
 
 Command:
     python scripts/load_test.py [--seconds 15] [--output saved_models/load_test]
-        [--protocol grpc|rest] [--clients 4]
+        [--protocol grpc|rest] [--clients 4] [--swaps 15] [--buckets 256 ...]
 
-Exports a small classifier for 4,096 tokens, serves it on loopback with the
-stand-in server of the tests (the real one cannot be installed by pip) with
-batching, and sends texts of 100 to 4,000 tokens: closed loop, open loop at 60 %
-of what that gave, while a new version is published, while the server is killed
-and started again, and while hostile requests come in. Every answer is compared
-with the SavedModel's own.
+Exports a small classifier for 4,096 tokens, the last of --buckets, serves it on
+loopback with the stand-in server of the tests (the real one cannot be installed
+by pip) with batching, and sends texts of 100 to 4,000 tokens: closed loop, open
+loop at 60 % of what that gave, while hostile requests come in, while a new
+version is published, and while the server is killed and started again. Every
+answer is compared with the SavedModel's own. Then one version follows another,
+and of each the first requests and the memory are measured.
 
-Time and memory: about 3 minutes and 3 GB on 2 cores, with --seconds 15.
+Time and memory: about 6 minutes and 3 GB on 2 cores, with --seconds 15.
 
 Expected result: `load_test.md` and `load_test.png`; no wrong and no lost
 answer, first requests about as quick as later ones, memory flat. Exits with 1
@@ -25,6 +26,7 @@ import random
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -33,7 +35,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import numpy as np
 
 NAME = "load"
-BUCKETS = [256, 512, 1024, 2048, 4096]
+BUCKETS = (256, 512, 1024, 2048, 4096)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,10 +48,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", default="saved_models/load_test")
     parser.add_argument("--protocol", default="grpc", choices=["grpc", "rest"])
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--swaps", type=int, default=15)
+    parser.add_argument("--buckets", type=int, nargs="+", default=[*BUCKETS])
     return parser.parse_args(arguments)
 
 
-def make_model(path: str) -> str:
+def make_model(path: str, buckets: Sequence[int] = BUCKETS) -> str:
     """Exports a classifier with random weights; returns its version."""
     import keras
 
@@ -65,7 +69,7 @@ def make_model(path: str) -> str:
         hidden_dim=128,
         intermediate_dim=512,
         window_size=512,
-        max_sequence_length=4096,
+        max_sequence_length=buckets[-1],
         max_global_tokens=1,
         pooler=False,
     )
@@ -73,20 +77,26 @@ def make_model(path: str) -> str:
         backbone,
         num_classes=3,
         preprocessor=klf.LongformerTextClassifierPreprocessor(
-            tokenizer, sequence_length=4096
+            tokenizer, sequence_length=buckets[-1]
         ),
     )
     return klf.export_saved_model(
         classifier,
         path,
-        buckets=BUCKETS,
+        buckets=buckets,
+        batch_sizes=[1, 2, 4],
         bad_texts="report",
         class_names=["bad", "fair", "good"],
     )
 
 
-def make_texts(version: str, count: int = 60) -> list:
-    """Texts of 100 to 4,000 tokens, as many short as long, with answers."""
+def make_texts(
+    version: str, buckets: Sequence[int] = BUCKETS, count: int = 60
+) -> list:
+    """Texts of 100 to 4,000 tokens, as many short as long, with answers.
+
+    That is for buckets from 256 to 4,096; others in proportion.
+    """
     import tensorflow as tf
 
     from scripts.load_test.load import Text
@@ -97,7 +107,8 @@ def make_texts(version: str, count: int = 60) -> list:
     call = loaded.signatures["serving_default"]
     chooser = random.Random(3)
     texts = []
-    for length in np.geomspace(100, 4000, count).astype(int):
+    lengths = np.geomspace(buckets[0] / 2.56, buckets[-1] / 1.024, count)
+    for length in lengths.astype(int):
         words = [
             "".join(chooser.choices("aeghinrst", k=chooser.randint(1, 9)))
             for _ in range(length)
@@ -106,41 +117,22 @@ def make_texts(version: str, count: int = 60) -> list:
         tokens = len(tokenizer.tokenize(text)) + 2
         answer = call(text=tf.constant([text]))
         answer = {name: x.numpy() for name, x in answer.items()}
-        bucket = next(b for b in BUCKETS if b >= tokens)
+        bucket = next(b for b in buckets if b >= tokens)
         texts.append(Text(text, bucket, answer))
     return texts
 
 
-def first_and_steady(clients, texts, rounds: int = 15) -> dict:
-    """By bucket, seconds of the first request and the median of the rest."""
-    from keras_longformer.serving.client import ServingError
+def run(arguments: argparse.Namespace, change=lambda texts: texts):
+    """Runs all phases and writes the report.
 
-    chosen = {text.bucket: text for text in texts}
-    seconds = {bucket: [] for bucket in chosen}
-    with clients.make() as client:
-        try:  # Connects, and runs nothing on the server.
-            client.predict(["good"], signature="none")
-        except ServingError:
-            pass
-        for _ in range(rounds):
-            for bucket, text in sorted(chosen.items()):
-                started = time.perf_counter()
-                client.predict([text.text])
-                seconds[bucket].append(time.perf_counter() - started)
-    return {
-        bucket: (values[0], float(np.median(values[1:])))
-        for bucket, values in sorted(seconds.items())
-    }
+    Args:
+        arguments: those of `parse_arguments`.
+        change: of the list of texts, before they are asked.
 
-
-def publish_again(version: str) -> None:
-    """Copies a version under a temporary name and renames it to the next."""
-    path = pathlib.Path(version).parent
-    copy = shutil.copytree(version, path / ".copying")
-    os.rename(copy, path / str(int(pathlib.Path(version).name) + 1))
-
-
-def run(arguments: argparse.Namespace) -> bool:
+    Returns:
+        List of `Result`, and list of str, what was wrong or lost.
+    """
+    from scripts.load_test import first
     from scripts.load_test import hostile
     from scripts.load_test import report
     from scripts.load_test.load import Clients
@@ -148,10 +140,10 @@ def run(arguments: argparse.Namespace) -> bool:
 
     output = pathlib.Path(arguments.output)
     shutil.rmtree(output / NAME, ignore_errors=True)
-    version = make_model(str(output / NAME))
-    texts = make_texts(version)
-    server = Server(NAME, str((output / NAME).resolve()), 1200.0)
-    server.moments = []
+    buckets = arguments.buckets
+    version = make_model(str(output / NAME), buckets)
+    texts = change(make_texts(version, buckets))
+    server = Server(NAME, str((output / NAME).resolve()), 3600.0)
 
     def moment(name):
         print(name, flush=True)
@@ -162,10 +154,8 @@ def run(arguments: argparse.Namespace) -> bool:
 
     def swap():
         time.sleep(arguments.seconds / 3)
-        publish_again(version)
         with clients.make() as client:
-            while client.status()[-1].version != int(version[-1]) + 1:
-                time.sleep(0.1)
+            first.wait_until_alone(client, first.publish(version))
 
     def kill():
         time.sleep(arguments.seconds / 3)
@@ -187,7 +177,9 @@ def run(arguments: argparse.Namespace) -> bool:
     )
     try:
         moment("one client")
-        first = first_and_steady(clients, texts)
+        with clients.make() as client:
+            first.connect(client)
+            after_start = first.measure(client, texts, server)
         moment("closed loop")
         results = [clients.closed("closed loop", arguments.seconds)]
         moment("open loop")
@@ -201,6 +193,10 @@ def run(arguments: argparse.Namespace) -> bool:
         results.append(clients.closed("closed again", arguments.seconds))
         moment("version swap")
         results.append(clients.closed("version swap", arguments.seconds, swap))
+        moment("more swaps")
+        swaps = list(
+            first.swap_often(clients, server, version, arguments.swaps)
+        )
         moment("kill and restart")
         results.append(
             clients.closed("kill and restart", arguments.seconds, kill)
@@ -208,16 +204,16 @@ def run(arguments: argparse.Namespace) -> bool:
     finally:
         server.close()
     text = report.describe(
-        results, BUCKETS, first, came, memory_by_moment(server)
+        results, buckets, after_start, swaps, came, memory_by_moment(server)
     )
     (output / "load_test.md").write_text(text, encoding="utf-8")
-    report.draw(str(output / "load_test.png"), results, BUCKETS, server)
+    report.draw(str(output / "load_test.png"), results, buckets, server)
     print(text)
     faults = [x for result in results for x in result.wrong + result.lost]
     faults += [x for o in came.values() for x in o.values() if "WRONG" in x]
     for fault in faults[:10]:
         print(fault[:500], file=sys.stderr)
-    return not faults
+    return results, faults
 
 
 def memory_by_moment(server) -> dict[str, float]:
@@ -232,4 +228,4 @@ def memory_by_moment(server) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(0 if run(parse_arguments()) else 1)
+    raise SystemExit(1 if run(parse_arguments())[1] else 0)

@@ -38,10 +38,13 @@ class Result:
         chosen = [s for b, s in self.latencies if bucket in (None, b)]
         return 1e3 * np.percentile(chosen or [np.nan], [50, 95, 99])
 
+    def count(self, bucket: int | None = None) -> int:
+        """Answers."""
+        return sum(bucket in (None, b) for b, _ in self.latencies)
+
     def rate(self, bucket: int | None = None) -> float:
         """Answers a second."""
-        count = sum(bucket in (None, b) for b, _ in self.latencies)
-        return count / self.seconds
+        return self.count(bucket) / self.seconds
 
 
 class Clients:

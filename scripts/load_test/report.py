@@ -5,6 +5,8 @@ import os
 import matplotlib
 import numpy as np
 
+from scripts.load_test.first import First
+from scripts.load_test.first import Swap
 from scripts.load_test.load import Result
 from scripts.load_test.server import Server
 
@@ -15,7 +17,8 @@ from matplotlib import pyplot  # noqa: E402
 def describe(
     results: list[Result],
     buckets: list[int],
-    first: dict[int, tuple[float, float]],
+    first: list[First],
+    swaps: list[Swap],
     hostile: dict[str, dict[str, str]],
     memory: dict[str, float],
 ) -> str:
@@ -24,8 +27,8 @@ def describe(
     Args:
         results: one for each phase.
         buckets: ints.
-        first: by bucket, seconds of the first request after loading and the
-            steady median.
+        first: by bucket, the first request after the server's start.
+        swaps: the versions that followed one another.
         hostile: by protocol and request, what came.
         memory: resident MB by moment.
     """
@@ -49,13 +52,7 @@ def describe(
                 f"{bucket or 'all'} | {result.rate(bucket):.1f} | {p50:.0f} | "
                 f"{p95:.0f} | {p99:.0f} | {faults} |"
             )
-    lines += ["", "| bucket | first request ms | steady median ms | ratio |"]
-    lines.append("|---|---|---|---|")
-    for bucket, (once, steady) in first.items():
-        lines.append(
-            f"| {bucket} | {once * 1e3:.1f} | {steady * 1e3:.1f} | "
-            f"{once / steady:.2f} |"
-        )
+    lines += ["", *_first_requests(first, swaps)]
     lines += ["", "| hostile request | over | what came |", "|---|---|---|"]
     for protocol, outcomes in hostile.items():
         for name, came in outcomes.items():
@@ -63,7 +60,38 @@ def describe(
             lines.append(f"| {name} | {protocol} | {came[:160]} |")
     lines += ["", "| resident memory | MB |", "|---|---|"]
     lines += [f"| {name} | {value:.0f} |" for name, value in memory.items()]
+    lines += [
+        f"| after the swap to version {swap.version} | {swap.megabytes:.0f} |"
+        for swap in swaps
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _first_requests(first, swaps):
+    """First request over the median of the later ones, by bucket."""
+    lines = [
+        "First request over the steady median: the time until the answer, and "
+        "the server's CPU time.",
+        "",
+        "| bucket | steady ms | after the start | CPU | "
+        f"after {len(swaps)} swaps: median | largest | CPU: median | largest |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for i, one in enumerate(first):
+        again = [swap.first[i] for swap in swaps]
+        values = []
+        for ratios in (
+            [x.ratio() for x in again] or [np.nan],
+            [x.cpu_ratio() for x in again] or [np.nan],
+        ):
+            values += [np.median(ratios), np.max(ratios)]
+        lines.append(
+            f"| {one.bucket} | {one.seconds[1] * 1e3:.1f} | {one.ratio():.2f} "
+            f"| {one.cpu_ratio():.2f} | "
+            + " | ".join(f"{x:.2f}" for x in values)
+            + " |"
+        )
+    return lines
 
 
 def draw(

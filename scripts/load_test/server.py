@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ class Server:
         ports: dict of "grpc" and "rest" to int.
         memory: list of (seconds since the start, resident MB).
         restarts: list of seconds since the start.
+        moments: list of (name, seconds since the start) of phases.
     """
 
     def __init__(self, name: str, folder: str, max_seconds: float):
@@ -26,6 +28,7 @@ class Server:
         self.ports = {"grpc": 0, "rest": 0}
         self.memory = []
         self.restarts = []
+        self.moments = []
         self.began = time.perf_counter()
         self._process = None
         self._closed = threading.Event()
@@ -65,16 +68,29 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def resident_mb(self) -> float:
+        """Returns the process' resident memory, NaN where there is none."""
+        try:
+            status = pathlib.Path(f"/proc/{self._process.pid}/status")
+            found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+        except OSError:
+            found = None
+        return int(found[1]) / 1024 if found else float("nan")
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Returns what each of its threads has computed so far."""
+        seconds = {}
+        for path in pathlib.Path(f"/proc/{self._process.pid}/task").glob("*"):
+            try:
+                nanoseconds = (path / "schedstat").read_text().split()[0]
+            except OSError:
+                continue  # It has ended.
+            seconds[path.name] = int(nanoseconds) / 1e9
+        return seconds
+
     def _watch(self):
         while not self._closed.wait(0.25):
-            try:
-                status = pathlib.Path(f"/proc/{self._process.pid}/status")
-                line = next(
-                    line
-                    for line in status.read_text().splitlines()
-                    if line.startswith("VmRSS")
-                )
-            except (OSError, StopIteration):
-                continue  # Between two processes.
-            seconds = time.perf_counter() - self.began
-            self.memory.append((seconds, int(line.split()[1]) / 1024))
+            megabytes = self.resident_mb()
+            if megabytes == megabytes:  # Not between two processes.
+                seconds = time.perf_counter() - self.began
+                self.memory.append((seconds, megabytes))
