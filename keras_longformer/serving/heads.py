@@ -5,11 +5,19 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from keras_longformer.models import LongformerEmbedder
 from keras_longformer.models import LongformerMaskedLM
+from keras_longformer.models import LongformerMultipleChoice
+from keras_longformer.models import LongformerQuestionAnswering
 from keras_longformer.models import LongformerTextClassifier
+from keras_longformer.models import LongformerTokenClassifier
+from keras_longformer.serving.embedding import EmbedderHead
 from keras_longformer.serving.embedding import EmbeddingHead
 from keras_longformer.serving.head import Head
-from keras_longformer.serving.text_classifier import ClassifierHead
+from keras_longformer.serving.multiple_choice import ChoiceHead
+from keras_longformer.serving.question_answering import QuestionAnsweringHead
+from keras_longformer.serving.text_classifier import CLASSIFIER_HEADS
+from keras_longformer.serving.token_classifier import TokenHead
 from keras_longformer.text import LongformerTokenizer
 from keras_longformer.text.masking import find_tokens
 from keras_longformer.text.preprocessors import start_mask
@@ -95,20 +103,32 @@ def make_heads(
         ValueError: `class_names` that do not fit.
     """
     if class_names is not None and not isinstance(
-        model, LongformerTextClassifier
+        model, LongformerTextClassifier | LongformerTokenClassifier
     ):
         raise ValueError(
-            "`class_names` are for a LongformerTextClassifier. "
-            f"Received: {type(model).__name__}"
+            "`class_names` are for a LongformerTextClassifier or a "
+            f"LongformerTokenClassifier. Received: {type(model).__name__}"
         )
     backbone = getattr(model, "backbone", model)
     allowed = backbone.max_global_tokens
     global_start = allowed is None or allowed > 0
-    if isinstance(model, LongformerMaskedLM):
+    # What the model's own preprocessor does, where it can be told.
+    if isinstance(model, LongformerMaskedLM | LongformerTokenClassifier):
         global_start = getattr(preprocessor, "global_start", False)
+    elif isinstance(model, LongformerEmbedder):
+        global_start = getattr(preprocessor, "global_start", global_start)
     embedding = EmbeddingHead(backbone, global_start)
     if isinstance(model, LongformerTextClassifier):
-        return ClassifierHead(model, class_names), embedding
+        make = CLASSIFIER_HEADS[model.problem_type]
+        return make(model, class_names), embedding
+    if isinstance(model, LongformerTokenClassifier):
+        return TokenHead(model, global_start, class_names), embedding
+    if isinstance(model, LongformerMultipleChoice):
+        return ChoiceHead(model, preprocessor), embedding
+    if isinstance(model, LongformerEmbedder):
+        return EmbedderHead(model, global_start), embedding
+    if isinstance(model, LongformerQuestionAnswering):
+        return QuestionAnsweringHead(model, preprocessor), embedding
     if isinstance(model, LongformerMaskedLM):
         head = MaskHead(model, preprocessor.tokenizer, global_start)
         return head, embedding
