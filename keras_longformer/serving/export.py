@@ -93,15 +93,15 @@ def export_saved_model(
             by XLA. A server refuses it, and because of its warm-up requests
             the whole version, unless it runs with
             `--xla_cpu_compilation_enabled` or `--xla_gpu_compilation_enabled`.
-        native: bool, whether to add `serving_native`, from `text`, and
-            `tokens_native` (`embed_tokens_native`), whose attention is the
-            compiled kernel. They need a GPU of compute capability 8.0 or more,
-            TensorFlow 2.20 or 2.21, and a server that runs with
-            `--xla_gpu_compilation_enabled`; elsewhere a request to them fails,
-            and all other signatures work. There are no warm-up requests for
-            them, so that the version loads anywhere: their first request at
-            each bucket and batch size waits for XLA. Such a SavedModel was
-            never run on a GPU.
+        native: bool, whether to add `serving_native`, with the inputs of
+            `serving_default`, and `tokens_native` (`embed_tokens_native`),
+            whose attention is the compiled kernel. They need a GPU of compute
+            capability 8.0 or more, TensorFlow 2.20 or 2.21, and a server that
+            runs with `--xla_gpu_compilation_enabled`; elsewhere a request to
+            them fails, and all other signatures work. There are no warm-up
+            requests for them, so that the version loads anywhere: their first
+            request at each bucket and batch size waits for XLA. Such a
+            SavedModel was never run on a GPU.
         served_from: str, this model's folder as the server will see it, such
             as `/models/reviews`; writes `models.config` and
             `monitoring.config` into `path`.
