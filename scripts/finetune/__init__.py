@@ -1,0 +1,1 @@
+"""From data to a number, a report and a served model."""
