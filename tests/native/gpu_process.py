@@ -28,6 +28,8 @@ def attend(*arguments):
 def simplify(text):
     """Reads IR as Triton does, folds its constants, and returns it.
 
+    Parameters come back as `%arg0`, `%arg1`, ...
+
     Raises:
         RuntimeError: it is no IR.
     """
