@@ -147,6 +147,9 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
 
     def __call__(self, inputs, *args, **kwargs):
         if isinstance(inputs, dict) and "global_mask" not in inputs:
+            if not isinstance(inputs["token_ids"], keras.KerasTensor):
+                # Keras takes tensors or arrays, not some of each.
+                inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
             mask = ops.zeros_like(inputs["token_ids"], dtype="bool")
             inputs = {**inputs, "global_mask": mask}
         return super().__call__(inputs, *args, **kwargs)

@@ -169,7 +169,7 @@ def test_hugging_face_numbers(global_tokens):
             inputs = {
                 name: tf.reshape(x, (b, c, n)) for name, x in rows.items()
             }
-            got = task({**inputs, "token_type_ids": np.zeros_like(ids)})
+            got = task({**inputs, "token_type_ids": tf.zeros_like(ids)})
             want = file[f"{case}/{global_tokens}"]
             np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE)
 
