@@ -94,9 +94,7 @@ def test_candidates_are_the_mean_of_windows():
     task = make("candidates")
     for weight in task.trainable_weights:  # So that windows differ.
         weight.assign(weight * 10)
-    inputs = task.preprocessor(
-        {**QUESTIONS, "choices": tf.ragged.constant(QUESTIONS["choices"])}
-    )
+    inputs = task.preprocessor(QUESTIONS)
     inputs = {name: x.numpy() for name, x in inputs.items()}
     logits = task.predict(QUESTIONS, verbose=0)
     windows = np.flatnonzero(inputs["padding_mask"][1].any(-1))

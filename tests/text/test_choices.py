@@ -91,7 +91,7 @@ def test_documents_and_marks():
     x = make(scoring="candidates", marks=("<unk>", "<pad>", "<mask>", None))(
         {
             "question": ["q", "r"],
-            "context": tf.ragged.constant([["d", "f", "g"], ["h"]]),
+            "context": [["d", "f", "g"], ["h"]],
             "choices": [["a", "b"], ["c"]],
         }
     )
