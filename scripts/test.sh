@@ -19,4 +19,5 @@ export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
 cd "$checkout"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
-exec "$python" -m pytest "$@"
+# In processes side by side: what tests do most is making graphs, in one thread.
+exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"

@@ -72,11 +72,11 @@ def window_attention(
             same seed drops the same probabilities.
         return_scores: bool, whether to return the probabilities too.
         implementation: `"native"`, a compiled kernel; `"chunked"`, stock
-            TensorFlow; `"reference"`; or `None`: native where it is there and
-            can do what is asked, otherwise chunked. On a CPU it is there once
-            it is built (`python -m keras_longformer.native.build`), on GPUs
-            where all that TensorFlow sees have compute capability 8.0 or more.
-            (The kernel for GPUs has never run on one.)
+            TensorFlow; `"reference"`; or `None`: on a CPU native where it is
+            built (`python -m keras_longformer.native.build`) and can do what
+            is asked, otherwise chunked. On GPUs native has to be named, for
+            it has never run on one; all that TensorFlow sees must have compute
+            capability 8.0 or more.
 
     Returns:
         float `(b, n, h, d)` in `query`'s dtype; the softmax is in float32.
@@ -145,7 +145,7 @@ def _choose(implementation, query, **options):
     check_implementation(implementation)
     if implementation is not None:
         return implementation
-    if native.available() and native.reason_against(query, **options) is None:
+    if native.preferred() and native.reason_against(query, **options) is None:
         return "native"
     return "chunked"
 

@@ -22,12 +22,13 @@ _KERNELS = {"CPU": native_cpu, "CUDA": native_gpu}
 _portable = contextvars.ContextVar("portable", default=False)
 
 
-def available() -> bool:
-    """Whether there is a kernel for what this process computes on.
+def preferred() -> bool:
+    """Whether to take the kernel where no implementation is named.
 
-    That is the GPUs that it sees, if it sees any, and else the CPU.
+    In a process that sees no GPU, and where the CPU's kernel is built. The
+    GPU's has never run on one, so that it has to be asked for.
     """
-    return _missing(_device()) is None
+    return _device() == "CPU" and native_cpu.available()
 
 
 @contextlib.contextmanager
@@ -72,10 +73,10 @@ def platforms(query: tf.Tensor | tf.TensorSpec) -> list[str]:
     if _device() == "CPU":
         native_cpu.load()
         return ["CPU"]
-    missing = _missing("CUDA")
-    if missing is not None:
+    reason = None if _portable.get() else native_gpu.reason_against_devices()
+    if reason is not None:
         raise NotImplementedError(
-            f"The native kernel cannot run here: {missing}. Use "
+            f"The native kernel cannot run here: {reason}. Use "
             "`implementation='chunked'`."
         )
     if native_cpu.available() and native_cpu.reason_against(query) is None:
@@ -159,13 +160,6 @@ def _device():
     # On a machine with a GPU, tensors live there.
     gpu = _portable.get() or tf.config.get_visible_devices("GPU")
     return "CUDA" if gpu else "CPU"
-
-
-def _missing(device):
-    """Says why there is no kernel for such a device here, or `None`."""
-    if device == "CUDA":
-        return None if _portable.get() else native_gpu.reason_against_devices()
-    return None if native_cpu.available() else "it is not built"
 
 
 def _attend(tensors, options, platforms):

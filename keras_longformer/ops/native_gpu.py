@@ -8,7 +8,6 @@ Nothing here has run on a GPU.
 """
 
 import functools
-import logging
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -33,10 +32,7 @@ _LARGEST_REACH = 2**30 - 1
 
 
 def reason_against_devices() -> str | None:
-    """Says why the GPUs of this process cannot run the kernels, or `None`.
-
-    The first time there is a reason, a warning says it too.
-    """
+    """Says why the GPUs of this process cannot run the kernels, or `None`."""
     return reason_against_gpus(tuple(tf.config.get_visible_devices("GPU")))
 
 
@@ -56,14 +52,10 @@ def reason_against_gpus(
         has = "no compute capability that TensorFlow knows"
         if capability is not None:
             has = f"compute capability {capability[0]}.{capability[1]}"
-        reason = (
+        return (
             f"{details.get('device_name', gpu.name)} has {has}, and the "
             f"kernels want {wants} on every GPU that is visible"
         )
-        logging.getLogger(__name__).warning(
-            "Window attention runs on TensorFlow's own operations: %s.", reason
-        )
-        return reason
     return None
 
 
