@@ -59,5 +59,5 @@ def tokens_of_windows(outputs: tf.Tensor, windows: Windows) -> tf.RaggedTensor:
     column = tf.gather(windows.first_column, row) + within
     at = tf.gather(tf.stack([row, column], 1), chosen)
     return tf.RaggedTensor.from_row_lengths(
-        tf.gather_nd(outputs, at), text_ends, validate=False
+        tf.gather_nd(outputs, at), tf.cast(text_ends, tf.int64), validate=False
     )
