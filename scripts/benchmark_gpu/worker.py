@@ -40,7 +40,9 @@ class Worker:
         Raises:
             WorkerError: it raised, died or took too long.
         """
-        if self.process is None or self.process.poll() is not None:
+        if self.process is not None and self.process.poll() is not None:
+            self.close()
+        if self.process is None:
             self._start()
         message = json.dumps([function, arguments]) + "\n"
         try:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -205,6 +206,7 @@ def test_a_worker_that_dies_is_told_and_replaced():
     with pytest.raises(WorkerError, match="No module named"):
         worker.ask("describe")
     assert worker.process.pid != first.pid
+    worker.process.send_signal(signal.SIGSTOP)
     with pytest.raises(WorkerError, match="no answer in 0 s"):
         worker.ask("describe", timeout_seconds=0)
     worker.close()
