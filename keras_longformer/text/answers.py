@@ -213,16 +213,21 @@ def _covering(tokens, starts, ends):
     row = tf.range(tokens.starts.nrows())[:, None] * _MOST_CHARACTERS
     row_starts = tokens.starts.row_starts()[:, None]
 
-    def search(offsets, at, side):
+    # `tf.searchsorted` fails where there are no keys, or nothing is looked for.
+    def search(bound, offsets, at):
         keys = rows + tf.cast(offsets.values, tf.int64)
         queries = row + tf.cast(at, tf.int64)
-        found = tf.searchsorted(keys, tf.reshape(queries, [-1]), side)
-        found = tf.reshape(tf.cast(found, tf.int64), tf.shape(queries))
+        found = bound(
+            sorted_inputs=keys[None],
+            values=tf.reshape(queries, [1, -1]),
+            out_type=tf.int64,
+        )
+        found = tf.reshape(found, tf.shape(queries))
         return tf.cast(found - row_starts, tf.int32)
 
     return (
-        search(tokens.ends, starts, "right"),
-        search(tokens.starts, ends, "left") - 1,
+        search(tf.raw_ops.UpperBound, tokens.ends, starts),
+        search(tf.raw_ops.LowerBound, tokens.starts, ends) - 1,
     )
 
 
