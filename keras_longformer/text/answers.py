@@ -10,6 +10,7 @@ import typing
 import tensorflow as tf
 
 from keras_longformer.text.byte_pair import Tokens
+from keras_longformer.text.inputs import as_tensor
 from keras_longformer.text.inputs import as_texts
 from keras_longformer.text.windows import Windows
 
@@ -166,10 +167,7 @@ def as_answers(y: dict) -> dict[str, tf.Tensor | tf.RaggedTensor]:
     """Returns answers in lists, of any number a question, as tensors."""
     starts = y["start"]
     if not isinstance(starts, tf.Tensor | tf.RaggedTensor):
-        try:
-            starts = tf.convert_to_tensor(starts)
-        except (TypeError, ValueError):
-            starts = tf.ragged.constant(starts, tf.int32)
+        starts = as_tensor(starts, tf.int32)
     # TensorFlow makes floats of empty lists.
     return {"text": as_texts(y["text"]), "start": tf.cast(starts, tf.int32)}
 

@@ -22,10 +22,7 @@ def as_texts(inputs) -> tf.Tensor | tf.RaggedTensor:
     if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
         if isinstance(inputs, np.ndarray):
             inputs = inputs.tolist()
-        try:
-            inputs = tf.convert_to_tensor(inputs, tf.string)
-        except (TypeError, ValueError):
-            inputs = _ragged(inputs, tf.string)
+        inputs = as_tensor(inputs, tf.string)
     if inputs.dtype != tf.string:
         if inputs.shape.num_elements() == 0:  # Keras makes floats of `[]`.
             return tf.fill(inputs.shape, "")
@@ -39,12 +36,27 @@ def as_texts(inputs) -> tf.Tensor | tf.RaggedTensor:
 def as_ids(inputs) -> tf.Tensor | tf.RaggedTensor:
     """Returns token ids of any kind as an int32 tensor; one id as `(1,)`."""
     if not isinstance(inputs, tf.Tensor | tf.RaggedTensor):
-        try:
-            inputs = tf.convert_to_tensor(inputs)
-        except ValueError:
-            inputs = _ragged(inputs, tf.int32)
+        inputs = as_tensor(inputs, tf.int32)
     ids = tf.cast(inputs, tf.int32)
     return ids[None] if ids.shape.rank == 0 else ids
+
+
+def as_tensor(inputs, dtype: tf.DType) -> tf.Tensor | tf.RaggedTensor:
+    """Returns (nested) lists as a tensor, of unequal lengths as a ragged one.
+
+    Raises:
+        TypeError: they are neither.
+    """
+    try:
+        tensor = tf.convert_to_tensor(
+            inputs, dtype if dtype == tf.string else None
+        )
+    except (TypeError, ValueError):
+        return _ragged(inputs, dtype)
+    # TensorFlow makes `[[], [1]]` a tensor of shape (2, 0).
+    if tensor.shape.num_elements() == 0 and tf.nest.flatten(inputs):
+        return _ragged(inputs, dtype)
+    return tensor
 
 
 def _ragged(inputs, dtype: tf.DType) -> tf.RaggedTensor:
