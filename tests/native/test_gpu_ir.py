@@ -60,6 +60,7 @@ def test_is_made_from_these_sources():
 
 
 @needs_triton
+@pytest.mark.slow
 def test_is_what_triton_makes():
     version = importlib.metadata.version("triton")
     if version != MANIFEST["triton"]:

@@ -78,6 +78,7 @@ def check_files(output, outcome, count):
     assert not list(output.glob("**/*.tmp")) + list(output.glob("unfinished*"))
 
 
+@pytest.mark.slow
 def test_goes_on_to_the_very_same_weights(script, preset, classes, tmp_path):
     more = ["--train", classes, "--validation", classes, "--epochs", "2"]
     task = "text_classification"
@@ -108,6 +109,7 @@ def test_goes_on_to_the_very_same_weights(script, preset, classes, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task, rows",
     [
@@ -139,6 +141,7 @@ def test_other_tasks_of_tables(script, preset, tmp_path, task, rows):
 
 # No token is global, and what is for global tokens does not learn.
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.slow
 def test_classifies_words(script, preset, tmp_path):
     path = tmp_path / "data.conll"
     path.write_text(
@@ -156,6 +159,7 @@ def test_classifies_words(script, preset, tmp_path):
     assert "G/f1" in outcome.metrics
 
 
+@pytest.mark.slow
 def test_answers_xquad_with_joined_paragraphs(
     script, preset, tmp_path, shared_data
 ):

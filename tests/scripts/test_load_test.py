@@ -36,6 +36,7 @@ def spoil(texts):
     return [text for text in texts if text.bucket == BUCKETS[0]] + [wrong]
 
 
+@pytest.mark.slow
 def test_a_wrong_answer_is_seen_and_no_other(load_test, tmp_path, capsys):
     arguments = load_test.parse_arguments(
         ["--seconds", "1", "--swaps", "2", "--clients", "2"]

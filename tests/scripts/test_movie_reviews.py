@@ -64,6 +64,7 @@ def test_batches_hold_every_review_once_an_epoch(script):
     assert sorted(rows) == sorted(2 * [(len(r.text), r.label) for r in reviews])
 
 
+@pytest.mark.slow
 def test_runs_from_end_to_end(script, archive, tmp_path):
     output = tmp_path / "output"
     results = script.run(archive, str(output), [32, 300], script.QUICK)
