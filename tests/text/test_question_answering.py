@@ -122,7 +122,7 @@ def test_forms_of_inputs_and_answers(preprocessor, packed):
     got_x, got_y = preprocessor(one, {"text": "Ada Lovelace", "start": 31})
     np.testing.assert_array_equal(got_y, y[0])
     np.testing.assert_array_equal(got_x["span_mask"], x["span_mask"][0])
-    one_each = {"text": ["answer", "bad"], "start": [20, 11]}
+    one_each = {"text": ["answer", "bad"], "start": [21, 11]}
     _, got_y = preprocessor(x=tuple(a[:2] for a in pair), y=one_each)
     assert got_y.numpy().sum(1).tolist() == [[1, 1], [1, 1]]
 

@@ -145,5 +145,5 @@ def test_errors():
         make()([["a", "b"]], [[1]])
     with pytest.raises(ValueError, match="`\\(b, words\\)`"):
         make()(["a b"], [1])
-    with pytest.raises(TypeError, match="takes strings"):
+    with pytest.raises(TypeError, match="array or tensor of string"):
         make()([[1, 2]])
