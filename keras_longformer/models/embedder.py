@@ -167,6 +167,15 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
             )
         return super().fit(x, y, *args, **kwargs)
 
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict` on texts, or on a tuple of them."""
+        # Keras would widen one graph for both, to tensors of unknown rank.
+        is_tuple = isinstance(x, tuple)
+        if is_tuple != getattr(self, "_predicted_tuple", is_tuple):
+            self.predict_function = None
+        self._predicted_tuple = is_tuple
+        return super().predict(x, *args, **kwargs)
+
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Texts to inputs; rankings get the targets that Keras wants."""
         if y is None and isinstance(x, tuple) and self.objective == "ranking":
