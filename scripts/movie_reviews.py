@@ -265,6 +265,7 @@ def run(data: str, output: str, lengths: list[int], settings: Settings) -> dict:
         peak=settings.piece_peak,
     )
     preset = os.path.join(output, "short")
+    classifier.compile()  # The trained optimizer's state is no part of it.
     classifier.save_to_preset(preset)
     results["seconds"]["pieces"] = time.perf_counter() - begin
     for length in lengths:

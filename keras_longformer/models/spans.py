@@ -90,6 +90,8 @@ def merge_spans(spans: Spans, windows: Windows) -> Spans:
         windows: the rows.
     """
     num_best = spans.scores.shape[1]
+    if num_best is None:
+        num_best = tf.shape(spans.scores)[1]
     is_span = spans.first != NO_TOKEN
     shift = (windows.first_token - windows.first_column)[:, None]
     scores, first, last = (
@@ -132,10 +134,10 @@ def _of_texts(x, windows, filler):
         nrows=tf.cast(windows.num_texts, tf.int64),
         validate=False,
     )
-    dense = rows.to_tensor(tf.cast(filler, x.dtype), [None, None, x.shape[1]])
+    dense = rows.to_tensor(tf.cast(filler, x.dtype))
     shape = tf.shape(dense)
     flat = tf.reshape(dense, [shape[0], shape[1] * shape[2]])
-    return tf.pad(flat, [[0, 0], [0, x.shape[1]]], constant_values=filler)
+    return tf.pad(flat, [[0, 0], [0, shape[2]]], constant_values=filler)
 
 
 def _without_excluded(scores, first, last):
