@@ -79,7 +79,7 @@ def test_alone_and_together(reader):
             if x.dtype.kind == "f":
                 np.testing.assert_allclose(x[0], together[name][i], atol=1e-3)
             else:
-                assert x[0].tolist() == together[name][i].tolist()
+                np.testing.assert_array_equal(x[0], together[name][i])
     none = ask(reader, np.array([], str), np.array([], str))
     assert none["answers"].shape == (0, 5)
 
