@@ -1,7 +1,7 @@
 """Tile sizes, by kernel, dtype and padded head size.
 
-Chosen from register and shared memory counts of code compiled for compute
-capability 9.0, not from measurements.
+Guesses, not measured: of a few, registers and shared memory were counted in
+code compiled for compute capability 9.0 (README.md).
 """
 
 from typing import NamedTuple
