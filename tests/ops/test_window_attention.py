@@ -243,7 +243,7 @@ def test_none_takes_the_best(built, monkeypatch):
             "window_attention",
             lambda *_, name=name, **__: taken.append(name),
         )
-    monkeypatch.setattr(native, "available", lambda: built)
+    monkeypatch.setattr(native, "preferred", lambda: built)
     inputs = Case("any").inputs()
     window_attention(**inputs)
     window_attention(**inputs, return_scores=True)
