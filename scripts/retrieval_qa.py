@@ -4,16 +4,20 @@ Command:
     python scripts/retrieval_qa.py [--picture docs/retrieval_qa.png]
         [--longest 4096] [--asked 192] [--seed 0]
 
-The key of an answer stands in the question, its value behind the same key in
-the context, among letters and other keys and values, up to thousands of
-tokens away. Two Longformers of two layers, width 32 and a window of 8 learn it
-with `fit`, on contexts of 64 and then of 256 tokens, and are asked at all
-lengths up to 4,096: one with global question tokens and one with none. The
-first is asked once more as a truncated model, with the first 512 tokens only.
+The question is a key. The answer is that key with its value, in the context
+among letters and other keys and values, up to thousands of tokens away. Two
+Longformers of two layers, width 32 and a window of 8 learn it with `fit`, on
+inputs of 64 and then of 256 tokens: one with global question tokens and one
+with none. Both are made long by copying their positions, the paper's way, and
+are asked at all lengths up to 4,096. The first is asked once more as a
+truncated model, with the first 512 tokens only.
 
 Writes a picture of accuracy against distance, and prints its numbers.
 
-It has not been run to its end yet: there are no numbers to expect.
+On two cores it takes 3 to 4 minutes and about 2 GiB. With seeds 0 and 1 the
+first answered 99 to 100 % at every distance, the second 8 to 23 % (guessing
+among the 8 keys gives 12.5 %), and the truncated one nothing that lies behind
+its 512 tokens.
 """
 
 import argparse
@@ -64,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, task, reads in (
         ("global question", tasks[True], settings.longest),
         ("no global tokens", tasks[False], settings.longest),
-        ("truncated", tasks[True], settings.cut_at),
+        (f"first {settings.cut_at} tokens", tasks[True], settings.cut_at),
     ):
         print(name)
         results[name] = {}

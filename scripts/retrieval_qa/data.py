@@ -1,7 +1,7 @@
 """Contexts of letters with keys and their values among them.
 
     question  K
-    context   q w e r A4 t z u i o p K7 a s d f G0 g h j k ...    answer  7
+    context   q w e r A4 t z u i o p K7 a s d f G0 g h j k ...    answer  K7
 
 Each character is a token. The key is in the question; the value stands behind
 the same key in the context, as far away as the context is long.
@@ -44,7 +44,7 @@ def make_examples(
         and its value.
     """
     rng = np.random.default_rng([seed, length])
-    questions, contexts, values, starts = [], [], [], []
+    questions, contexts, answers, starts = [], [], [], []
     # Places for pairs, with two letters between them at least.
     places = np.arange(0, length - 1, 4)
     for _ in range(count):
@@ -55,10 +55,10 @@ def make_examples(
         characters[at + 1] = rng.choice([*VALUES], PAIRS)
         questions.append(str(keys[0]))
         contexts.append("".join(characters))
-        values.append(str(characters[at[0] + 1]))
-        starts.append(at[0] + 1)
+        answers.append("".join(characters[at[0] : at[0] + 2]))
+        starts.append(at[0])
     return (
         {"question": questions, "context": contexts},
-        {"text": values, "start": starts},
-        np.array(starts) + BEFORE_CONTEXT - 1,
+        {"text": answers, "start": starts},
+        np.array(starts) + BEFORE_CONTEXT,
     )

@@ -53,9 +53,23 @@ def draw(table, path):
     ):
         middle = [np.sqrt(low * high) for (low, high), _, _ in rows]
         accuracy = [100 * value for _, _, value in rows]
-        axes.plot(middle, accuracy, marker=marker, color=color, label=name)
+        axes.plot(
+            middle,
+            accuracy,
+            marker=marker,
+            color=color,
+            label=name,
+            clip_on=False,
+        )
     axes.axhline(100 * GUESSING, color="#999999", linestyle=":")
-    axes.text(3.2, 100 * GUESSING + 1.5, "guessing", color="#666666")
+    axes.text(
+        1.01,
+        100 * GUESSING,
+        "guessing",
+        color="#666666",
+        va="center",
+        transform=axes.get_yaxis_transform(),
+    )
     axes.set_xscale("log", base=2)
     axes.set_xlabel("tokens between the key in the question and its value")
     axes.set_ylabel("right answers (%)")
