@@ -138,6 +138,61 @@ class LongformerTask(LongformerInputs):
         """
         return mean_of_windows(outputs, windows).numpy()
 
+    def get_compile_config(self):
+        """What `compile_from_config` takes, for `save`."""
+        config = super().get_compile_config()
+        built = self.optimizer is not None and self.optimizer.built
+        return config and {**config, "optimizer_built": built}
+
+    def compile_from_config(self, config):
+        """Compiles as before saving, so that training can go on.
+
+        Keras leaves this out where `compile` is a class's own.
+        """
+        config = dict(config)
+        built = config.pop("optimizer_built", False)
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if built:
+            self.optimizer.build(self.trainable_variables)
+
+    def save_task_weights(self, filepath):
+        """Saves the head's weights, as `save_to_preset` does.
+
+        Unlike KerasHub's, without the optimizer's state: it is that of the
+        optimizer which trained, and fits no other that opens the preset.
+        `save("file.keras")` keeps it.
+
+        Args:
+            filepath: str, that ends in `.weights.h5`.
+
+        Raises:
+            ValueError: another ending, or a head without weights.
+        """
+        if not self.has_task_weights():
+            raise ValueError(
+                f"'{self.name}' has no weights besides its backbone's. Save "
+                "those with `backbone.save_weights`."
+            )
+        keras.saving.save_weights(
+            self, filepath, objects_to_skip=self._not_the_heads()
+        )
+
+    def load_task_weights(self, filepath):
+        """Loads what `save_task_weights` saved.
+
+        Args:
+            filepath: str, that ends in `.weights.h5`.
+
+        Raises:
+            ValueError: another ending, or weights that do not fit.
+        """
+        keras.saving.load_weights(
+            self, filepath, objects_to_skip=self._not_the_heads()
+        )
+
+    def _not_the_heads(self):
+        return [*self.backbone._flatten_layers(), self.optimizer]
+
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, kwargs):
         """A preset of ours, which KerasHub loads as it was saved."""

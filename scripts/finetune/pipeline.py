@@ -74,9 +74,6 @@ def _save(model, settings):
     """Writes the model as a preset, and what a server loads."""
     temporary = os.path.join(settings.output, "unfinished-model")
     tf.io.gfile.makedirs(temporary)
-    # With an optimizer of its own: the trained one's state is no part of the
-    # model, twice its size, and does not fit the one that opens it.
-    model.compile()
     model.save_to_preset(temporary)
     report.replace_folder(temporary, os.path.join(settings.output, "model"))
     if settings.export:

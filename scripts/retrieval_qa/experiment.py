@@ -108,7 +108,6 @@ def train(settings, has_global, seed):
             has_global,
         )
         history = task.fit(dataset, verbose=2).history
-    task.compile()  # A preset of what was learned, without the optimizer.
     with tempfile.TemporaryDirectory() as preset:
         task.save_to_preset(preset)
         long_task = klf.LongformerQuestionAnswering.from_preset(

@@ -12,9 +12,7 @@ from keras_longformer.models.embedding_losses import RankingLoss
 from keras_longformer.models.embedding_losses import SimilarityLoss
 from tests.models import small
 
-SHUFFLE = "ignore:`shuffle=True` was passed:UserWarning"
-COMPILE = "ignore:`compile\\(\\)` was not called:UserWarning"
-pytestmark = [pytest.mark.filterwarnings(w) for w in (SHUFFLE, COMPILE)]
+pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 
 FIRST = ["good text", "bad", "a long whale " * 9, "Ünïcödé"]
 SECOND = ["goodness", "the bad", "whales", "日本語 🙂"]

@@ -10,9 +10,7 @@ from tests.golden.reading import GOLDEN
 from tests.golden.reading import TOLERANCE
 from tests.models import small
 
-SHUFFLE = "ignore:`shuffle=True` was passed:UserWarning"
-COMPILE = "ignore:`compile\\(\\)` was not called:UserWarning"
-pytestmark = [pytest.mark.filterwarnings(w) for w in (SHUFFLE, COMPILE)]
+pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 
 QUESTIONS = {
     "context": ["it is good", "it is bad. " * 9, "x", "the good"],

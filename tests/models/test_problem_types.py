@@ -11,8 +11,7 @@ from keras_longformer.weights import configs
 from tests.models import small
 from tests.models.small import TEXTS
 
-SHUFFLE = "ignore:`shuffle=True` was passed:UserWarning"
-pytestmark = pytest.mark.filterwarnings(SHUFFLE)
+pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 
 NAMES = ["good", "long", "odd"]
 MULTI_HOT = [[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 1]]
@@ -103,7 +102,6 @@ def test_labels_by_name():
         make(3).evaluate(TEXTS, names, verbose=0)
 
 
-@pytest.mark.filterwarnings("ignore:`compile\\(\\)` was not called")
 def test_saved_and_loaded(tmp_path):
     classifier = make(
         3, problem_type="multi_label", threshold=0.3, class_names=NAMES

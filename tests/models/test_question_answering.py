@@ -18,14 +18,8 @@ from tests.golden.reading import GOLDEN
 from tests.golden.reading import assert_near
 from tests.golden.reading import call
 from tests.models import small
-from tests.models.test_tasks import COMPILE
-from tests.models.test_tasks import OPTIMIZER
-from tests.models.test_tasks import SHUFFLE
 
-pytestmark = [
-    pytest.mark.filterwarnings(warning)
-    for warning in (SHUFFLE, COMPILE, OPTIMIZER)
-]
+pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 X = {"question": small.QUESTIONS, "context": small.CONTEXTS}
 CUT = {"long_questions": "truncate"}
 

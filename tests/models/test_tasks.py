@@ -1,5 +1,6 @@
 """Heads on raw strings: fit, predict, save, load."""
 
+import h5py
 import keras
 import keras_hub
 import numpy as np
@@ -11,16 +12,7 @@ from tests.models import small
 from tests.models.small import LABELS
 from tests.models.small import TEXTS
 
-# KerasHub shuffles strings itself and tells Keras to, once more.
-SHUFFLE = "ignore:`shuffle=True` was passed:UserWarning"
-# A KerasHub task is compiled anew where it is loaded.
-COMPILE = "ignore:`compile\\(\\)` was not called:UserWarning"
-OPTIMIZER = "ignore:Skipping variable loading for optimizer:UserWarning"
-
-pytestmark = [
-    pytest.mark.filterwarnings(warning)
-    for warning in (SHUFFLE, COMPILE, OPTIMIZER)
-]
+pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 
 MAKE = {"classifier": small.make_classifier, "masked_lm": small.make_masked_lm}
 
@@ -115,6 +107,43 @@ def test_saved_and_loaded(kind, file, tmp_path):
         again.load_weights(path)
     assert type(again) is type(task)
     np.testing.assert_array_equal(predict(again), want)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_training_goes_on_from_a_file(kind, tmp_path):
+    """`.keras` keeps the optimizer's state and what it was compiled with."""
+    task = MAKE[kind](dropout=0.0)
+    fit(task)
+    task.save(tmp_path / "task.keras")
+    again = keras.saving.load_model(tmp_path / "task.keras")
+    assert again.optimizer.name == task.optimizer.name
+    inputs = keras.utils.unpack_x_y_sample_weight(
+        task.preprocessor(TEXTS, LABELS)
+        if kind == "classifier"
+        else task.preprocessor(TEXTS)
+    )
+    losses = []
+    for model in (task, again):
+        model.preprocessor = None
+        data = tf.data.Dataset.from_tensors(inputs).repeat(3)
+        losses.append(model.fit(data, verbose=0).history["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    for one, other in zip(
+        task.optimizer.variables, again.optimizer.variables, strict=True
+    ):
+        # XLA adds in an order of its own.
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
+
+
+def test_preset_leaves_the_optimizer_out(tmp_path):
+    """Its state is of the optimizer that trained, as no other can take it."""
+    task = small.make_classifier()
+    fit(task)
+    task.save_to_preset(tmp_path)
+    again = type(task).from_preset(tmp_path)  # Any warning fails the test.
+    assert len(task.optimizer.variables) > len(again.optimizer.variables)
+    with h5py.File(tmp_path / "task.weights.h5") as file:
+        assert "optimizer" not in file
 
 
 def test_keras_hub_finds_our_classes(tmp_path):
