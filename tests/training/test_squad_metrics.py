@@ -1,5 +1,7 @@
-"""SQuAD's metrics: the definition, and a restatement on random answers."""
+"""SQuAD's metrics: the definition, other code, and a restatement of it."""
 
+import json
+import pathlib
 import random
 import re
 import string
@@ -76,6 +78,24 @@ def test_a_threshold_turns_unsure_answers_into_none():
     assert got["exact"] == pytest.approx(200 / 3)
     assert got["best_exact"] == pytest.approx(200 / 3)
     assert got["best_exact_thresh"] == 0.1
+
+
+def test_agrees_with_the_published_scripts_on_xquad():
+    """As torchmetrics and transformers have them: `make_golden_squad`."""
+    path = pathlib.Path(__file__).with_name("golden_squad.json")
+    golden = json.loads(path.read_text("utf-8"))
+    golds, predictions = golden["golds"], golden["predictions"]
+
+    got = metrics.squad_v2(
+        golds, predictions, golden["no_answer_probabilities"]
+    )
+    assert 0 < got["HasAns_exact"] < got["HasAns_f1"] < 100
+    assert got == pytest.approx(golden["version_2"])
+
+    golds = {name: answers for name, answers in golds.items() if answers}
+    got = metrics.squad_v1(golds, predictions)
+    # torchmetrics adds up in float32.
+    assert got == pytest.approx(golden["version_1"], rel=1e-5)
 
 
 def test_refuses_what_has_no_score():
