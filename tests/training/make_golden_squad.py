@@ -4,8 +4,9 @@
 
 Version 1 is torchmetrics', version 2 is transformers', which both took the
 published scripts over. The answers are from XQuAD (Artetxe et al., 2020,
-CC BY-SA 4.0), and what a model might make of them: cut, longer, none. Made with torchmetrics 1.9.0,
-transformers 4.57.6.
+CC BY-SA 4.0), and what a model might make of them: cut, longer, none.
+
+Made with torchmetrics 1.9.0, transformers 4.57.6.
 """
 
 import json
