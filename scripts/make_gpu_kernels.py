@@ -44,7 +44,7 @@ def make(precision):
             for padded in (False, True):
                 for dtype in export.DTYPES:
                     key = ir.key(kernel, dtype, head_size, padded)
-                    tile = tiles.tile(kernel, dtype, head_size)
+                    tile = tiles.tile(kernel, dtype, head_size, padded)
                     variants[key] = {
                         "own": tile.own,
                         "met": tile.met,

@@ -28,6 +28,11 @@ from keras_longformer.ops import masks
 # fewer queries copy each key more often, more compute more masked scores.
 CHUNK_SIZE = 128
 
+# Each row of scores is a multiple of this many numbers long, with keys at its
+# end that no query sees: a GPU moves 16 bytes at once where rows start at a
+# multiple of them, and else one number at a time (docs/gpu_compile.md).
+ROW_MULTIPLE = 16
+
 # Added to the score of a key that may not be seen. It leaves nothing of the
 # score in float32, so that the key's weight is exactly 0.
 _HIDDEN = -1e30
@@ -169,12 +174,15 @@ def _attend(tensors, *, reach, causal, **options):
             return tf.where(short, one, several)
         return one if short else several
 
+    g = 0 if tensors.global_key is None else _size(tensors.global_key, 1)
+    spare = -(g + CHUNK_SIZE + left + right) % ROW_MULTIPLE
     return _attend_chunks(
         tensors,
         either(1, -(-n // CHUNK_SIZE)),
         either(n, CHUNK_SIZE),
         either(0, left),
         either(0, right),
+        either(0, spare),
         reach,
         causal,
         **options,
@@ -187,6 +195,7 @@ def _attend_chunks(
     size,
     left,
     right,
+    spare,
     reach,
     causal,
     dropout_rate,
@@ -201,6 +210,7 @@ def _attend_chunks(
         size: int or int32 scalar, queries in a chunk.
         left: int, keys taken before the chunk's first query.
         right: int, keys taken after its last.
+        spare: int or int32 scalar, keys taken after those, which none sees.
         reach, causal: the window, inside those keys.
         dropout_rate, dropout_seed, return_scores: as in `window_attention`.
 
@@ -213,7 +223,8 @@ def _attend_chunks(
     query = tf.pad(query, [[0, 0], [0, chunks * size - n], [0, 0], [0, 0]])
     query = tf.reshape(_heads_first(query), [b, h, chunks, size, d])
 
-    key_index = tf.range(chunks)[:, None] * size + tf.range(-left, size + right)
+    steps = tf.range(-left, size + right + spare)
+    key_index = tf.range(chunks)[:, None] * size + steps
     visible = _visible(tensors, key_index, size, left, reach, causal)
     bias = tf.where(visible, 0.0, _HIDDEN)[:, None]  # (b or 1, 1, c, q, g + k)
 

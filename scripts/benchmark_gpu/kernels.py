@@ -107,12 +107,13 @@ def head_size(d):
 def default(dtype, d):
     """The package's own `Config`."""
     size = head_size(d)
-    return Config({k: tiles.tile(k, dtype, size) for k in KERNELS})
+    return Config({k: tiles.tile(k, dtype, size, size > d) for k in KERNELS})
 
 
 def candidates(name, dtype, d):
     """The tiles that tuning tries, the package's own first."""
-    own = tiles.tile(name, dtype, head_size(d))
+    size = head_size(d)
+    own = tiles.tile(name, dtype, size, size > d)
     listed = (FLOAT32 if dtype == "float32" else HALF)[name]
     return [own] + [tile for tile in listed if tile != own]
 

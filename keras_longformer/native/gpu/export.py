@@ -146,7 +146,7 @@ def make(
         precision: of products of float32: `"ieee"` or `"tf32"`.
     """
     function, _, own, met = KERNELS[kernel]
-    tile = tiles.tile(kernel, dtype, head_size)
+    tile = tiles.tile(kernel, dtype, head_size, padded)
     pointers, scalars, constants = parameters(kernel)
     signature = {
         **{

@@ -1,7 +1,7 @@
 """Tile sizes, by kernel, dtype and padded head size.
 
-Guesses, not measured: of a few, registers and shared memory were counted in
-code compiled for compute capability 9.0 (README.md).
+Not measured: chosen so that next to nothing is spilled from registers, in code
+compiled for compute capabilities 8.0 and 9.0 (docs/gpu_compile.md).
 """
 
 from typing import NamedTuple
@@ -32,27 +32,64 @@ BLOCK_G = 16
 # Of the queries, in `global_gradient`.
 SPLITS = 32
 
+# A thread's registers hold a tile of sums and the numbers on their way: wider
+# heads take smaller tiles. Of each width, 16, 32, ... 512.
+_HALF = {
+    "forward": (
+        *4 * [Tile(128, 64, 8, 3)],
+        *2 * [Tile(32, 32, 8, 2)],
+    ),
+    "query_gradient": (
+        *3 * [Tile(128, 64, 8, 3)],
+        Tile(64, 32, 8, 2),
+        *2 * [Tile(16, 32, 8, 2)],
+    ),
+    "key_gradient": (
+        *2 * [Tile(128, 64, 8, 3)],
+        Tile(128, 32, 8, 3),
+        Tile(64, 32, 8, 2),
+        Tile(32, 32, 8, 2),
+        Tile(16, 32, 8, 2),
+    ),
+    "global_gradient": (
+        *3 * [Tile(16, 64, 4, 2)],
+        *2 * [Tile(16, 32, 4, 2)],
+        Tile(16, 32, 8, 2),
+    ),
+}
+_FLOAT32 = {
+    "forward": (
+        Tile(64, 32, 4, 2),
+        *3 * [Tile(64, 32, 8, 2)],
+        Tile(32, 32, 8, 2),
+        Tile(16, 32, 8, 2),
+    ),
+    "query_gradient": (
+        Tile(64, 32, 4, 2),
+        *2 * [Tile(64, 32, 8, 2)],
+        Tile(32, 32, 8, 2),
+        Tile(16, 32, 8, 2),
+        Tile(16, 16, 8, 2),
+    ),
+    "key_gradient": (
+        Tile(64, 32, 4, 2),
+        *2 * [Tile(64, 32, 8, 2)],
+        Tile(32, 32, 8, 2),
+        Tile(16, 32, 8, 2),
+        Tile(16, 16, 8, 2),
+    ),
+    "global_gradient": (
+        *4 * [Tile(16, 32, 4, 2)],
+        *2 * [Tile(16, 32, 8, 2)],
+    ),
+}
 
-def tile(kernel: str, dtype: str, head_size: int) -> Tile:
-    """The tile of a kernel for heads padded to `head_size`."""
-    wide = head_size > 128
-    if dtype == "float32":
-        return {
-            "forward": Tile(64, 32, 4 if head_size < 128 else 8, 2),
-            "query_gradient": Tile(64, 32, 4 if head_size < 128 else 8, 2),
-            "key_gradient": Tile(64, 32, 4 if head_size < 128 else 8, 2),
-            "global_gradient": Tile(16, 32, 4, 2),
-        }[kernel]
-    if wide:
-        return {
-            "forward": Tile(64, 32, 4, 2),
-            "query_gradient": Tile(64, 32, 4, 2),
-            "key_gradient": Tile(32, 32, 4, 2),
-            "global_gradient": Tile(16, 32, 4, 2),
-        }[kernel]
-    return {
-        "forward": Tile(128, 64, 8 if head_size > 64 else 4, 3),
-        "query_gradient": Tile(128, 64, 8, 3),
-        "key_gradient": Tile(128, 64, 8, 3 if head_size <= 64 else 2),
-        "global_gradient": Tile(16, 64, 4, 2),
-    }[kernel]
+
+def tile(kernel: str, dtype: str, head_size: int, padded: bool = False) -> Tile:
+    """The tile of a kernel for heads of `head_size`, or padded to it.
+
+    A padded head's rows are not aligned: each number has an address of its
+    own, which takes registers as a head twice as wide does.
+    """
+    widths = (_FLOAT32 if dtype == "float32" else _HALF)[kernel]
+    return widths[HEAD_SIZES.index(head_size) + padded]
