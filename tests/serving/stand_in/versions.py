@@ -152,7 +152,6 @@ class Model:
             self.failed[highest] = str(error)
             return
         self._swap(_Served(version, self._make_runner(version)))
-        gc.collect()  # The objects of a graph in Python hold each other.
 
     def _swap(self, served):
         with self._lock:
@@ -163,6 +162,8 @@ class Model:
             self.old[number] = "UNLOADING"
             self._lock.wait_for(lambda: before not in self._users, 60)
         before.close()
+        del before
+        gc.collect()  # The objects of a graph in Python hold each other.
         self.old[number] = "END"
 
     def _poll_on(self):
