@@ -113,23 +113,27 @@ def draw(
         yscale="log",
         title="Latency",
     )
-    left.legend(fontsize=8)
+    low, high = left.get_ylim()
+    left.set_ylim(low, 10 * high)  # Room for the legend.
+    left.legend(fontsize=8, ncols=3, loc="upper left")
     seconds, megabytes = np.array(server.memory).T
     right.plot(seconds, megabytes)
     for name, moment in server.moments:
         right.axvline(moment, color="gray", linewidth=0.8, linestyle=":")
         right.annotate(
             name,
-            (moment, 0),
-            xytext=(3, 5),
+            (moment, 1),
+            xycoords=right.get_xaxis_transform(),
+            xytext=(2, -4),
             textcoords="offset points",
             rotation=90,
+            va="top",
             fontsize=8,
         )
     right.set(
         xlabel="seconds", ylabel="server's resident memory, MB", title="Memory"
     )
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.5 * megabytes.max())  # Room for the names.
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     os.sync()

@@ -58,15 +58,13 @@ class Server:
 
     def kill_and_restart(self) -> None:
         """Without a warning, as a machine dies."""
-        self._process.kill()
-        self._process.wait()
+        self._kill()
         self.restarts.append(time.perf_counter() - self.began)
         self.start()
 
     def close(self) -> None:
         self._closed.set()
-        self._process.kill()
-        self._process.wait()
+        self._kill()
 
     def resident_mb(self) -> float:
         """Returns the process' resident memory, NaN where there is none."""
@@ -87,6 +85,10 @@ class Server:
                 continue  # It has ended.
             seconds[path.name] = int(nanoseconds) / 1e9
         return seconds
+
+    def _kill(self):
+        with self._process:  # Waits for it, and closes its output.
+            self._process.kill()
 
     def _watch(self):
         while not self._closed.wait(0.25):
