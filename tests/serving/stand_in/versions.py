@@ -162,7 +162,7 @@ class Model:
             self.old[number] = "UNLOADING"
             self._lock.wait_for(lambda: before not in self._users, 60)
         before.close()
-        del before
+        before = None
         gc.collect()  # The objects of a graph in Python hold each other.
         self.old[number] = "END"
 
