@@ -1,16 +1,16 @@
 """Compiles everything for GPUs without one, and shows what it takes.
 
 Command:
-    python scripts/compile_gpu_kernels.py [--only TEXT] [--targets h200 a100]
+    python scripts/compile_gpu_kernels.py [--only TEXT] [--targets h200 a100 l4]
         [--jobs 2] [--record]
 
 Compiles each stored Triton kernel, and window attention as TensorFlow's own
-operations (`chunked`), with the XLA of the installed TensorFlow, for the H200
-and the A100. Shows a thread's registers, the bytes that it spills to (stack), a
-block's shared memory, instructions of the machine code, and the device memory
-that a program takes besides its arguments and results. `--only` takes those
-whose name has the text. `--record` writes them into docs/gpu_compile.json,
-which tests compare with, beside what other versions left there.
+operations (`chunked`), with the XLA of the installed TensorFlow, for the H200,
+the A100 and the L4. Shows a thread's registers, the bytes that it spills to
+(stack), a block's shared memory, instructions of the machine code, and the
+device memory that a program takes besides its arguments and results. `--only`
+takes those whose name has the text. `--record` writes them into
+docs/gpu_compile.json, which tests compare with, beside what other versions left there.
 
 Needs a C++ compiler, TensorFlow's wheel with CUDA and
 `pip install nvidia-cuda-nvcc-cu12`. A kernel takes some 2 seconds on an idle

@@ -141,8 +141,9 @@ class LongformerTask(LongformerInputs):
     def get_compile_config(self):
         """What `compile_from_config` takes, for `save`."""
         config = super().get_compile_config()
-        built = self.optimizer is not None and self.optimizer.built
-        return config and {**config, "optimizer_built": built}
+        if config:  # Otherwise it was not compiled.
+            config = {**config, "optimizer_built": self.optimizer.built}
+        return config
 
     def compile_from_config(self, config):
         """Compiles as before saving, so that training can go on.
@@ -191,7 +192,9 @@ class LongformerTask(LongformerInputs):
         )
 
     def _not_the_heads(self):
-        return [*self.backbone._flatten_layers(), self.optimizer]
+        # Before `compile` there is no optimizer.
+        optimizer = getattr(self, "optimizer", None)
+        return [*self.backbone._flatten_layers(), optimizer]
 
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, kwargs):

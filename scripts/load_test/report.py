@@ -118,7 +118,10 @@ def draw(
     left.legend(fontsize=8, ncols=3, loc="upper left")
     seconds, megabytes = np.array(server.memory).T
     right.plot(seconds, megabytes)
-    for name, moment in server.moments:
+    ends = [moment for _, moment in server.moments[1:]] + [seconds[-1]]
+    for (name, moment), end in zip(server.moments, ends, strict=True):
+        if end - moment < 0.02 * seconds[-1]:
+            continue  # Its name would stand on the next one's.
         right.axvline(moment, color="gray", linewidth=0.8, linestyle=":")
         right.annotate(
             name,

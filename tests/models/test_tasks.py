@@ -146,6 +146,27 @@ def test_preset_leaves_the_optimizer_out(tmp_path):
         assert "optimizer" not in file
 
 
+# What is loaded is compiled, and finds no optimizer in the file.
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def test_saved_without_compiling(tmp_path):
+    made = small.make_classifier()
+    task = klf.LongformerTextClassifier(
+        made.backbone,
+        num_classes=2,
+        preprocessor=made.preprocessor,
+        compile=False,
+    )
+    task.save_to_preset(tmp_path / "preset")
+    task.save(tmp_path / "task.keras")
+    want = task(task.preprocessor(TEXTS))
+    for again in (
+        type(task).from_preset(str(tmp_path / "preset")),
+        keras.saving.load_model(tmp_path / "task.keras"),
+    ):
+        got = again(again.preprocessor(TEXTS))
+        np.testing.assert_array_equal(got, want)
+
+
 def test_keras_hub_finds_our_classes(tmp_path):
     classifier = small.make_classifier()
     classifier.save_to_preset(tmp_path)

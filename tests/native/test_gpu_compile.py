@@ -61,12 +61,15 @@ def test_kernel_compiles_as_recorded(compiled, case):
         assert row[figure] <= expected[figure], figure
 
 
-@pytest.mark.parametrize("known_length", [True, False])
-def test_attention_with_gradients_becomes_kernels(known_length):
+@pytest.mark.parametrize(
+    "target, known_length",
+    [(target, True) for target in tool.TARGETS] + [("h200", False)],
+)
+def test_attention_with_gradients_becomes_kernels(target, known_length):
     hlo = attention_hlo(
         "native", tf.bfloat16, gradient=True, known_length=known_length
     )
-    compiled = tool.compile_hlo(hlo, "h200")
+    compiled = tool.compile_hlo(hlo, target)
     names = " ".join(compiled.kernels)
     for kernel in record.KERNELS:
         assert f"window_attention_{kernel}" in names
@@ -74,9 +77,10 @@ def test_attention_with_gradients_becomes_kernels(known_length):
     assert compiled.temporary_bytes < 2 * 4 * 4096 * 12 + 2**20
 
 
-def test_chunks_copy_nothing_in_float32():
+@pytest.mark.parametrize("target", tool.TARGETS)
+def test_chunks_copy_nothing_in_float32(target):
     hlo = attention_hlo("chunked", tf.bfloat16, gradient=False)
-    compiled = tool.compile_hlo(hlo, "h200")
+    compiled = tool.compile_hlo(hlo, target)
     keys, scores = 4096 * 12 * 64, 4096 * 12 * (512 + 128 + 16)
     for opcode, type_, line in compiled.instructions():
         if opcode == "parameter":

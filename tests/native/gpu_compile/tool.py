@@ -23,7 +23,7 @@ from tests.native.gpu_compile.result import Compiled
 from tests.native.gpu_compile.result import read
 
 FOLDER = pathlib.Path(__file__).parent
-TARGETS = ("h200", "a100")
+TARGETS = ("h200", "a100", "l4")
 
 # The assembler that `pip install tensorflow[and-cuda]` brings.
 CUDA_PACKAGE = "nvidia-cuda-nvcc-cu12"
