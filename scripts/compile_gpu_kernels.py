@@ -10,7 +10,8 @@ the A100 and the L4. Shows a thread's registers, the bytes that it spills to
 (stack), a block's shared memory, instructions of the machine code, and the
 device memory that a program takes besides its arguments and results. `--only`
 takes those whose name has the text. `--record` writes them into
-docs/gpu_compile.json, which tests compare with, beside what other versions left there.
+docs/gpu_compile.json, which tests compare with, beside what other versions left
+there.
 
 Needs a C++ compiler, TensorFlow's wheel with CUDA and
 `pip install nvidia-cuda-nvcc-cu12`. A kernel takes some 2 seconds on an idle
