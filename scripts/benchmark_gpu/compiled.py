@@ -2,7 +2,7 @@
 
 Needs Triton and no GPU. The disassembler is the one that Triton's wheel
 brings. `python -m benchmark_gpu.compiled OUTPUT.json` does it for all tiles
-that tuning tries, in about ten minutes on two cores.
+that tuning tries, in two minutes on two free cores.
 """
 
 import collections

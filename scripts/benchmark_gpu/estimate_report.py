@@ -166,6 +166,9 @@ def draw(rows, path):
                 LENGTHS, low, high, color=color, alpha=0.3, label=gpu.name
             )
         axis.set(xscale="log", yscale="log", xlabel="sequence length")
+        ticks = [2, 5, 10, 20, 50]
+        axis.set_yticks(ticks, map(str, ticks))
+        axis.set_ylim(2, 50)
         axis.set_xticks(LENGTHS, [str(n) for n in LENGTHS], fontsize=6)
         axis.minorticks_off()
         axis.grid(alpha=0.3)

@@ -1,8 +1,8 @@
 """Tile sizes, by kernel, dtype and padded head size.
 
-Not measured: chosen so that next to nothing is spilled from registers, and that
-the 99 KiB of shared memory of capability 8.9 are enough, in code compiled for
-capabilities 8.0, 8.9 and 9.0 (docs/gpu_compile.md).
+Not measured: chosen by an estimate (docs/gpu_estimate.md), and so that next to
+nothing is spilled from registers and the 99 KiB of shared memory of capability
+8.9 are enough, in code compiled for 8.0, 8.9 and 9.0 (docs/gpu_compile.md).
 """
 
 from typing import NamedTuple
@@ -37,17 +37,17 @@ SPLITS = 32
 # heads take smaller tiles. Of each width, 16, 32, ... 512.
 _HALF = {
     "forward": (
-        *4 * [Tile(128, 64, 8, 3)],
+        *3 * [Tile(64, 64, 4, 2)],
+        Tile(128, 64, 8, 3),
         *2 * [Tile(32, 32, 8, 2)],
     ),
     "query_gradient": (
-        *3 * [Tile(128, 64, 8, 3)],
+        *3 * [Tile(64, 64, 4, 2)],
         Tile(64, 32, 8, 2),
         *2 * [Tile(16, 32, 8, 2)],
     ),
     "key_gradient": (
-        *2 * [Tile(128, 64, 8, 3)],
-        Tile(128, 32, 8, 3),
+        *3 * [Tile(64, 64, 4, 2)],
         Tile(64, 32, 8, 2),
         Tile(32, 32, 8, 2),
         Tile(16, 32, 8, 2),
