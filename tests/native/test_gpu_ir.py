@@ -165,8 +165,8 @@ def test_what_is_left_out_costs_nothing(simplify):
 @pytest.mark.parametrize(
     "changes, count",
     [
-        (dict(), 2 * 12 * 33),
-        (dict(n=4096), 2 * 12 * 32),
+        (dict(n=4097), 2 * 12 * 65),
+        (dict(n=4096), 2 * 12 * 64),
         (dict(n=5, dilation=7), 2 * 12 * 7),
         (dict(n=0, b=0), 1),
     ],
@@ -174,7 +174,7 @@ def test_what_is_left_out_costs_nothing(simplify):
 def test_programs(changes, count):
     variant = find("forward")
     numbers = scalars(variant, **changes)
-    assert variant.own == 128
+    assert variant.own == 64
     assert variant.programs(numbers) == count
     config = variant.backend_config(numbers)
     assert config.pop("ir") == variant.bind(numbers)
