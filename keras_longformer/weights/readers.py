@@ -190,8 +190,8 @@ def as_float32(array: np.ndarray) -> np.ndarray:
 
 def read_safetensors(path: str) -> LazyArrays:
     """Reads a `.safetensors` file, bfloat16 and float16 as float32."""
-    safetensors = _import("safetensors", "safetensors")
     import ml_dtypes  # noqa: F401  (teaches NumPy what bfloat16 is)
+    import safetensors
 
     try:
         file = safetensors.safe_open(path, framework="numpy")
@@ -203,7 +203,8 @@ def read_safetensors(path: str) -> LazyArrays:
 
 def read_h5(path: str) -> LazyArrays:
     """Reads every dataset of an HDF5 file, named by its path in it."""
-    h5py = _import("h5py", "h5py")
+    import h5py
+
     loaders = {}
 
     def visit(name, item):
