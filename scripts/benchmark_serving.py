@@ -32,7 +32,7 @@ NAMES = ("float32", "mixed_bfloat16", "bfloat16")
 
 
 def make_tokenizer():
-    """A token for each byte."""
+    """A token for each small letter."""
     letters = "".join(map(chr, range(97, 123)))
     tokens = ["<s>", "<pad>", "</s>", "<unk>", *letters, "Ġ", "<mask>"]
     return klf.LongformerTokenizer({t: i for i, t in enumerate(tokens)}, [])

@@ -58,6 +58,13 @@ _HALF = {
         Tile(16, 32, 8, 2),
     ),
 }
+_FLOAT32_BACKWARD = (
+    Tile(64, 32, 4, 2),
+    *2 * [Tile(64, 32, 8, 2)],
+    Tile(32, 32, 8, 2),
+    Tile(16, 32, 8, 2),
+    Tile(16, 16, 8, 2),
+)
 _FLOAT32 = {
     "forward": (
         Tile(64, 32, 4, 2),
@@ -65,20 +72,8 @@ _FLOAT32 = {
         Tile(32, 16, 8, 2),
         Tile(16, 32, 8, 2),
     ),
-    "query_gradient": (
-        Tile(64, 32, 4, 2),
-        *2 * [Tile(64, 32, 8, 2)],
-        Tile(32, 32, 8, 2),
-        Tile(16, 32, 8, 2),
-        Tile(16, 16, 8, 2),
-    ),
-    "key_gradient": (
-        Tile(64, 32, 4, 2),
-        *2 * [Tile(64, 32, 8, 2)],
-        Tile(32, 32, 8, 2),
-        Tile(16, 32, 8, 2),
-        Tile(16, 16, 8, 2),
-    ),
+    "query_gradient": _FLOAT32_BACKWARD,
+    "key_gradient": _FLOAT32_BACKWARD,
     "global_gradient": (
         *4 * [Tile(16, 32, 4, 2)],
         *2 * [Tile(16, 32, 8, 2)],
