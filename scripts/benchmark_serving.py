@@ -10,7 +10,7 @@ each length, the median time through `serving_default` as a ratio to float32's,
 all asked in turns; the largest difference of a probability; and the size of the
 folder.
 
-Time and memory: 2 minutes and 4 GB on 2 cores.
+Time and memory: 1 minute and 2 GB on 2 cores.
 """
 
 import argparse

@@ -142,7 +142,8 @@ class LongformerTask(LongformerInputs):
         """What `compile_from_config` takes, for `save`."""
         config = super().get_compile_config()
         if config:  # Otherwise it was not compiled.
-            config = {**config, "optimizer_built": self.optimizer.built}
+            built = self.optimizer is not None and self.optimizer.built
+            config = {**config, "optimizer_built": built}
         return config
 
     def compile_from_config(self, config):

@@ -135,6 +135,14 @@ def test_training_goes_on_from_a_file(kind, tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
 
 
+def test_saved_and_loaded_without_an_optimizer(tmp_path):
+    task = small.make_classifier()
+    task.compile(optimizer=None)
+    task.save(tmp_path / "task.keras")
+    again = keras.saving.load_model(tmp_path / "task.keras")
+    assert again.compiled and again.optimizer is None
+
+
 def test_preset_leaves_the_optimizer_out(tmp_path):
     """Its state is of the optimizer that trained, as no other can take it."""
     task = small.make_classifier()
