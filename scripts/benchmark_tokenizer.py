@@ -33,7 +33,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_longformer.text.tokenizer import LongformerTokenizer
+from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
 
 TEXT_CHARACTERS = 20_000  # About the 4,096 tokens of one input.
 BATCH_SIZE = 32

@@ -58,7 +58,7 @@ def make_model(path: str, buckets: Sequence[int] = BUCKETS) -> str:
     import keras
 
     import keras_longformer as klf
-    from tests.models import small
+    from tests.tasks import small
 
     keras.utils.set_random_seed(0)
     tokenizer = small.make_tokenizer()
@@ -100,7 +100,7 @@ def make_texts(
     import tensorflow as tf
 
     from scripts.load_test.load import Text
-    from tests.models import small
+    from tests.tasks import small
 
     tokenizer = small.make_tokenizer()
     loaded = tf.saved_model.load(version)

@@ -56,8 +56,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    from keras_longformer.serving.client import ServingClient
-    from keras_longformer.serving.client import ServingError
+    from keras_longformer.client.client import ServingClient
+    from keras_longformer.client.client import ServingError
 
     pair = arguments.client_certificate, arguments.client_key
     client = ServingClient(

@@ -8,19 +8,30 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_longformer"
 
 FLOORS = {
+    "tasks": 6,
+    "serving": 5,
     "training": 4,
-    "serving": 4,
-    "models": 3,
-    "layers": 2,
+    "models": 4,
+    "layers": 3,
+    "ops": 2,
+    "tokenizers": 2,
     "text": 1,
     "weights": 1,
-    "ops": 1,
+    "data": 1,
+    "client": 1,
     "native": 0,
 }
 
 # What may be imported besides one's own folder, where the floor alone does
 # not say it.
-ALLOWED = {"text": set(), "weights": set(), "native": set()}
+ALLOWED = {
+    "tokenizers": {"text"},
+    "text": set(),
+    "weights": set(),
+    "data": set(),
+    "client": set(),
+    "native": set(),
+}
 
 
 def imports(path):

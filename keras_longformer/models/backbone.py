@@ -9,8 +9,8 @@ import numpy as np
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
 from keras_longformer.models import presets
-from keras_longformer.models.inputs import LongformerInputs
-from keras_longformer.models.inputs import check_keywords
+from keras_longformer.models.call_inputs import LongformerInputs
+from keras_longformer.models.call_inputs import check_keywords
 
 
 def initializer(stddev=0.02):

@@ -2,6 +2,10 @@
 
 import tensorflow as tf
 
+# The logit of what cannot be chosen. Finite, so that a loss and a JSON answer
+# are, and so that 0 times it is 0; e to it is 0.
+EXCLUDED = -1e9
+
 
 def band_mask(
     query_index: tf.Tensor,

@@ -3,13 +3,12 @@
 import tensorflow as tf
 
 from keras_longformer.layers.pooling import token_sums
-from keras_longformer.models import LongformerBackbone
-from keras_longformer.models.embedder import LongformerEmbedder
-from keras_longformer.serving.head import Head
-from keras_longformer.text.preprocessors import start_mask
+from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.serving.answer import Answer
+from keras_longformer.text.packing import start_mask
 
 
-class EmbeddingHead(Head):
+class EmbeddingAnswer(Answer):
     """`mean_embedding` and `start_embedding` float32 `(b, m)`, of length 1.
 
     The mean of the last hidden states over all tokens that are not padding,
@@ -41,20 +40,3 @@ class EmbeddingHead(Head):
             "mean_embedding": tf.math.l2_normalize(mean, axis=-1),
             "start_embedding": tf.math.l2_normalize(outputs["start"], axis=-1),
         }
-
-
-class EmbedderHead(EmbeddingHead):
-    """`embedding` float32 `(b, m)`, pooled as the `LongformerEmbedder` does."""
-
-    def __init__(self, task: LongformerEmbedder, global_start: bool):
-        super().__init__(task.backbone, global_start)
-        self.pooling, self.normalize = task.pooling, task.normalize
-
-    def finish(self, outputs):
-        if self.pooling == "start":
-            embedding = outputs["start"]
-        else:
-            embedding = outputs["total"] / tf.maximum(outputs["count"], 1e-9)
-        if self.normalize:
-            embedding = tf.math.l2_normalize(embedding, axis=-1)
-        return {"embedding": embedding}

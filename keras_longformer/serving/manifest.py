@@ -10,7 +10,6 @@ from importlib import metadata
 import keras
 import tensorflow as tf
 
-from keras_longformer.serving import heads
 from keras_longformer.serving import probe
 from keras_longformer.serving import rows
 from keras_longformer.serving.signatures import NATIVE
@@ -162,7 +161,7 @@ def _text(served):
         text["special_tokens"] = (
             "'<mask>' is recognised in a text, no other special token."
         )
-        text["max_masks"] = heads.MAX_MASKS
+        text["max_masks"] = 128
     return text
 
 

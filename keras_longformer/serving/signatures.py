@@ -10,18 +10,12 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from keras_longformer.models import LongformerBackbone
-from keras_longformer.models import LongformerEmbedder
-from keras_longformer.models import LongformerMaskedLM
-from keras_longformer.models import LongformerMultipleChoice
-from keras_longformer.models import LongformerQuestionAnswering
-from keras_longformer.models import LongformerTextClassifier
-from keras_longformer.models import LongformerTokenClassifier
+from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.serving import groups
-from keras_longformer.serving import heads
 from keras_longformer.serving import rows as reading
-from keras_longformer.serving.head import Problem
-from keras_longformer.serving.head import Rules
+from keras_longformer.serving.answer import Problem
+from keras_longformer.serving.answer import Rules
+from keras_longformer.serving.embedding import EmbeddingAnswer
 
 BAD_TEXTS = ("fail", "report")
 # Ends of the names of signatures that not every machine can run.
@@ -61,7 +55,7 @@ class ServedModel:
         self.rules = Rules(self.tokenizer, self.buckets[-1], over_long)
         self.bad_texts = bad_texts
         self.backbone = getattr(model, "backbone", model)
-        self.head, self.embedding = heads.make_heads(
+        self.head, self.embedding = make_answers(
             model, preprocessor, class_names
         )
         if over_long not in self.head.over_long:
@@ -221,10 +215,10 @@ class ServedModel:
             masks = tf.equal(rows, self.tokenizer.mask_token_id)
             masks = tf.reduce_sum(tf.cast(masks, tf.int32), 1)
             problem = Problem(
-                masks > heads.MAX_MASKS,
+                masks > 128,
                 "the text has ",
                 masks,
-                f" masks, more than {heads.MAX_MASKS}.",
+                f" masks, more than {128}.",
             )
             errors = _noted(errors, [problem])
         fine = tf.equal(errors, "")
@@ -251,6 +245,23 @@ class ServedModel:
         return outputs
 
 
+def make_answers(model, preprocessor, class_names=None):
+    if class_names is not None and not hasattr(model, "class_names"):
+        raise ValueError(
+            "`class_names` are for a LongformerTextClassifier or a "
+            f"LongformerTokenClassifier. Received: {type(model).__name__}"
+        )
+    backbone = getattr(model, "backbone", model)
+    allowed = backbone.max_global_tokens
+    global_start = getattr(
+        preprocessor, "global_start", allowed is None or allowed > 0
+    )
+    embedding = EmbeddingAnswer(backbone, global_start)
+    if model is backbone:
+        return embedding, embedding
+    return model.served_cls(model, preprocessor, class_names), embedding
+
+
 def input_specs(function: Callable) -> dict[str, tf.TensorSpec]:
     """Returns the specs of a concrete function's inputs by name."""
     positional, named = function.structured_input_signature
@@ -266,28 +277,19 @@ def check_model(
         TypeError: a model of another kind.
         ValueError: no preprocessor.
     """
-    kinds = (
-        LongformerTextClassifier,
-        LongformerTokenClassifier,
-        LongformerMultipleChoice,
-        LongformerEmbedder,
-        LongformerMaskedLM,
-        LongformerQuestionAnswering,
-        LongformerBackbone,
-    )
-    if not isinstance(model, kinds):
+    if not isinstance(model, LongformerBackbone) and not hasattr(
+        model, "served_cls"
+    ):
         raise TypeError(
-            "`export_saved_model` knows "
-            f"{', '.join(kind.__name__ for kind in kinds)}. "
-            f"Received: {type(model).__name__}"
+            "`export_saved_model` takes a LongformerBackbone or one of its "
+            f"tasks. Received: {type(model).__name__}"
         )
     if preprocessor is None:
         kind = getattr(model, "preprocessor_cls", None)
-        kind = kind or LongformerTextClassifier.preprocessor_cls
         raise ValueError(
             f"'{model.name}' has no preprocessor to turn texts into token ids "
             "with. Pass `preprocessor`, a "
-            f"{kind.__name__}(tokenizer)."
+            f"{getattr(kind, '__name__', 'preprocessor')}(tokenizer)."
         )
 
 

@@ -121,6 +121,12 @@ def pad_rows(
     return token_ids, padding_mask
 
 
+def start_mask(token_ids: tf.Tensor) -> tf.Tensor:
+    """Returns bool `(b, n)`, `True` in the first column, where `<s>` is."""
+    is_first = tf.equal(tf.range(tf.shape(token_ids)[1]), 0)
+    return tf.broadcast_to(is_first, tf.shape(token_ids))
+
+
 def length_buckets(longest: int, shortest: int = 256) -> list[int]:
     """Returns lengths for `pad_to`: doubling from `shortest` to `longest`.
 

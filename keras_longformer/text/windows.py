@@ -7,7 +7,7 @@ For rows of `longest=6` tokens, `<s> ... </s>`, and the tokens 1 to 9,
 Every token is in a window, and the last window ends with the text. A prefix,
 such as a question, stands in front of each window. All of it is stock
 TensorFlow on ragged tensors, for whole batches and in any graph.
-`keras_longformer/models/windows.py` puts together what a model says of them.
+`keras_longformer/text/merging.py` puts together what a model says of them.
 """
 
 import typing

@@ -1,10 +1,8 @@
-"""What training a Longformer needs besides Keras: data, schedules, metrics.
+"""What training a Longformer needs besides Keras: schedules, masking, resuming.
 
 Training itself is Keras' `fit`.
 """
 
-from keras_longformer.training.mlm import BitsPerCharacter as BitsPerCharacter
-from keras_longformer.training.mlm import masked_blocks as masked_blocks
 from keras_longformer.training.resume import (
     SaveTrainingState as SaveTrainingState,
 )

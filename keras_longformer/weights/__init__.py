@@ -14,6 +14,7 @@ This floor knows arrays and names only; models hand themselves in.
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
+from keras_longformer.weights.foreign import Preset as Preset
 from keras_longformer.weights.hugging_face import (
     read_hugging_face as read_hugging_face,
 )
@@ -23,15 +24,14 @@ from keras_longformer.weights.hugging_face import (
 from keras_longformer.weights.keras_hub_roberta import (
     read_keras_hub as read_keras_hub,
 )
-from keras_longformer.weights.load import load_preset as load_preset
-from keras_longformer.weights.load import preset_kind as preset_kind
-from keras_longformer.weights.presets import Preset as Preset
-from keras_longformer.weights.roberta import (
+from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )
-from keras_longformer.weights.roberta import check_positions as check_positions
-from keras_longformer.weights.roberta import (
+from keras_longformer.weights.lengthen import check_positions as check_positions
+from keras_longformer.weights.lengthen import (
     copy_global_projections as copy_global_projections,
 )
-from keras_longformer.weights.roberta import long_positions as long_positions
-from keras_longformer.weights.roberta import make_long as make_long
+from keras_longformer.weights.lengthen import long_positions as long_positions
+from keras_longformer.weights.lengthen import make_long as make_long
+from keras_longformer.weights.load import load_preset as load_preset
+from keras_longformer.weights.load import preset_kind as preset_kind

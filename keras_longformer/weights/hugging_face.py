@@ -12,7 +12,7 @@ from keras_longformer.weights import configs
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
 from keras_longformer.weights.assign import weights_by_name
-from keras_longformer.weights.presets import Preset
+from keras_longformer.weights.foreign import Preset
 
 # A weight that only one kind of task has, and transformers' class for it.
 ARCHITECTURES = (

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_longformer.weights import readers
-from keras_longformer.weights.presets import Preset
+from keras_longformer.weights.foreign import Preset
 
 CLASS_NAMES = ("RobertaBackbone", "XLMRobertaBackbone")
 POSITION_OFFSET = 2  # fairseq's, the number of rows that KerasHub dropped.

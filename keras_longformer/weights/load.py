@@ -6,7 +6,7 @@ from keras_longformer.weights import configs
 from keras_longformer.weights import hugging_face
 from keras_longformer.weights import keras_hub_roberta
 from keras_longformer.weights import readers
-from keras_longformer.weights.presets import Preset
+from keras_longformer.weights.foreign import Preset
 
 
 def preset_kind(preset: str) -> str:

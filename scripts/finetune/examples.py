@@ -5,7 +5,7 @@ import hashlib
 import random
 
 from finetune.settings import Settings
-from keras_longformer.training.data import DataError
+from keras_longformer.data.problems import DataError
 
 
 @dataclasses.dataclass(frozen=True)

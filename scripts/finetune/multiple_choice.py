@@ -7,8 +7,10 @@ import keras_longformer
 from finetune import pictures
 from finetune.outcomes import Outcome
 from finetune.settings import Settings
-from keras_longformer.training import classification_metrics
-from keras_longformer.training import data
+from keras_longformer.tasks.multiple_choice import data
+from keras_longformer.tasks.text_classification import (
+    metrics as classification_metrics,
+)
 
 
 class MultipleChoice:

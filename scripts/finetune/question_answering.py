@@ -7,8 +7,8 @@ import keras_longformer
 from finetune import pictures
 from finetune.outcomes import Outcome
 from finetune.settings import Settings
-from keras_longformer.training import data
-from keras_longformer.training import squad_metrics
+from keras_longformer.tasks.question_answering import data
+from keras_longformer.tasks.question_answering import metrics as squad_metrics
 
 AT_ONCE = 16  # Questions; their windows are in memory together.
 

@@ -7,9 +7,11 @@ import keras_longformer
 from finetune import pictures
 from finetune.outcomes import Outcome
 from finetune.settings import Settings
-from keras_longformer.training import classification_metrics
-from keras_longformer.training import data
-from keras_longformer.training.data.classification import labels_of
+from keras_longformer.tasks.text_classification import data
+from keras_longformer.tasks.text_classification import (
+    metrics as classification_metrics,
+)
+from keras_longformer.tasks.text_classification.data import labels_of
 
 PROBLEM_TYPES = {
     "text_classification": "single_label",

@@ -6,9 +6,9 @@ import keras_longformer
 from finetune import pictures
 from finetune.outcomes import Outcome
 from finetune.settings import Settings
-from keras_longformer.training import data
-from keras_longformer.training.data.conll import labels_of
-from keras_longformer.training.entity_metrics import entity_scores
+from keras_longformer.tasks.token_classification import data
+from keras_longformer.tasks.token_classification.data import labels_of
+from keras_longformer.tasks.token_classification.metrics import entity_scores
 
 
 class TokenClassification:

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from finetune.examples import Examples
 from finetune.settings import Settings
-from keras_longformer.training import WarmupPolynomialDecay
 from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order
+from keras_longformer.training.schedules import WarmupPolynomialDecay
 
 BEST = "best.weights.h5"
 

@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 
-from keras_longformer.serving.client import ServingClient
-from keras_longformer.serving.client import ServingError
+from keras_longformer.client.client import ServingClient
+from keras_longformer.client.client import ServingError
 from scripts.load_test import hostile
 from scripts.load_test.load import Clients
 from scripts.load_test.load import Text

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_longformer.serving.client import ServingClient
-from keras_longformer.serving.client import ServingError
+from keras_longformer.client.client import ServingClient
+from keras_longformer.client.client import ServingError
 
 # What is asked, and what must come: "answer", or a word of the error.
 TEXTS = {

@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 
-from keras_longformer.serving.client import ServingClient
-from keras_longformer.serving.client import ServingError
+from keras_longformer.client.client import ServingClient
+from keras_longformer.client.client import ServingError
 
 TOLERANCE = 1e-5
 

@@ -10,10 +10,10 @@ import safetensors.numpy
 import tensorflow as tf
 
 import keras_longformer
-from keras_longformer.training import BitsPerCharacter
-from keras_longformer.training import WarmupPolynomialDecay
-from keras_longformer.training import masked_blocks
-from keras_longformer.weights.roberta import sinusoids
+from keras_longformer.tasks.masked_lm.metrics import BitsPerCharacter
+from keras_longformer.tasks.masked_lm.metrics import masked_blocks
+from keras_longformer.training.schedules import WarmupPolynomialDecay
+from keras_longformer.weights.lengthen import sinusoids
 from quickstart.settings import Settings
 
 ROBERTA_WIDTH = 768  # That of roberta-base, for which its 0.02 was chosen.

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_longformer as klf
-from tests.models import small
+from tests.tasks import small
 from tests.tolerances import assert_close
 
 B, N = 2, 37

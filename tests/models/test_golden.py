@@ -9,10 +9,12 @@ import keras_hub
 import numpy as np
 import pytest
 
-from keras_longformer.models import LongformerBackbone
-from keras_longformer.models import LongformerMaskedLM
-from keras_longformer.models import LongformerTextClassifier
-from keras_longformer.weights import save_hugging_face
+from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.tasks.masked_lm.model import LongformerMaskedLM
+from keras_longformer.tasks.text_classification.model import (
+    LongformerTextClassifier,
+)
+from keras_longformer.weights.hugging_face import save_hugging_face
 from tests.golden.reading import GOLDEN
 from tests.golden.reading import assert_near
 from tests.golden.reading import call

@@ -8,12 +8,16 @@ with transformers 4.57.6 takes half a minute.
 import numpy as np
 import pytest
 
-from keras_longformer.models import LongformerBackbone
-from keras_longformer.models import LongformerMaskedLM
-from keras_longformer.models import LongformerTextClassifier
-from keras_longformer.text import LongformerTextClassifierPreprocessor
-from keras_longformer.text import LongformerTokenizer
-from keras_longformer.weights import save_hugging_face
+from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.tasks.masked_lm.model import LongformerMaskedLM
+from keras_longformer.tasks.text_classification.model import (
+    LongformerTextClassifier,
+)
+from keras_longformer.tasks.text_classification.preprocessor import (
+    LongformerTextClassifierPreprocessor,
+)
+from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.weights.hugging_face import save_hugging_face
 from tests.golden.reading import GOLDEN
 from tests.golden.reading import assert_near
 from tests.golden.reading import call

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_longformer as klf
-from tests.models import small
+from tests.tasks import small
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 
@@ -165,8 +165,10 @@ def test_answers_xquad_with_joined_paragraphs(
 ):
     from finetune.question_answering import span_error
 
-    from keras_longformer.training import squad_metrics
-    from keras_longformer.training.data import read_squad
+    from keras_longformer.tasks.question_answering import (
+        metrics as squad_metrics,
+    )
+    from keras_longformer.tasks.question_answering.data import read_squad
 
     path = str(shared_data / "qa" / "xquad.en.json")
     output = tmp_path / "output"

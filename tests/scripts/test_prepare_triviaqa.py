@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from keras_longformer.training.data import read_squad
+from keras_longformer.tasks.question_answering.data import read_squad
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "prepare_triviaqa.py"
 spec = importlib.util.spec_from_file_location("prepare_triviaqa", SCRIPT)

@@ -5,12 +5,12 @@ import contextlib
 import numpy as np
 import pytest
 
-from keras_longformer.serving.client import ServingClient
-from keras_longformer.serving.client import ServingError
-from tests.models import small
+from keras_longformer.client.client import ServingClient
+from keras_longformer.client.client import ServingError
 from tests.serving import conftest
 from tests.serving.stand_in import servers
 from tests.serving.stand_in import versions
+from tests.tasks import small
 
 MAX_MESSAGE_BYTES = 2_000_000
 

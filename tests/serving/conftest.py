@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_longformer as klf
-from tests.models import small
+from tests.tasks import small
 
 BUCKETS = [16, 32, 64]
 BATCH_SIZES = [1, 4]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_longformer as klf
-from tests.models import small
+from tests.tasks import small
 
 TEXTS = [*small.TEXTS, "a good long text " * 2000]
 

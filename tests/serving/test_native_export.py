@@ -13,10 +13,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_longformer as klf
 from keras_longformer.ops import native_cpu
-from tests.models import small
 from tests.native.kernel import compiler as compiler
 from tests.native.kernel import kernel as kernel
 from tests.serving import conftest
+from tests.tasks import small
 
 
 def export(path):

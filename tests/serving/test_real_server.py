@@ -24,8 +24,8 @@ import time
 
 import pytest
 
-from keras_longformer.serving.client import ServingClient
-from keras_longformer.serving.client import ServingError
+from keras_longformer.client.client import ServingClient
+from keras_longformer.client.client import ServingError
 
 pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 

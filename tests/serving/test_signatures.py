@@ -7,8 +7,8 @@ import tensorflow as tf
 import keras_longformer as klf
 from keras_longformer.serving import rows as reading
 from keras_longformer.serving.groups import run_in_groups
-from tests.models import small
 from tests.serving import conftest
+from tests.tasks import small
 
 TEXTS = [*small.TEXTS, "a good long text " * 100]
 
@@ -180,7 +180,7 @@ def test_too_many_masks(fill_mask, monkeypatch, tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError, match="bytes"):
         call(text=tf.constant(["fine", "<mask>" * 200_000]))
     assert call(text=tf.constant(["<mask>" * 10_000]))["tokens"].shape[1] == 62
-    from keras_longformer.serving import heads
+    from keras_longformer.tasks.masked_lm import served as heads
 
     monkeypatch.setattr(heads, "MAX_MASKS", 3)
     limited = conftest.export(

@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 from keras_longformer.serving import verify
-from keras_longformer.serving import verify_saved_model
 from keras_longformer.serving import warmup
-from tests.models import small
+from keras_longformer.serving.verify import verify_saved_model
 from tests.serving import conftest
+from tests.tasks import small
 
 text_format = pytest.importorskip("google.protobuf.text_format")
 apis = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")

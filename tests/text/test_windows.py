@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_longformer.text import LongformerTextClassifierPreprocessor
+from keras_longformer.tasks.text_classification.preprocessor import (
+    LongformerTextClassifierPreprocessor,
+)
 from keras_longformer.text.windows import cut_windows
 from keras_longformer.text.windows import repeated
 

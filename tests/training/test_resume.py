@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_longformer.training import WarmupPolynomialDecay
 from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order
+from keras_longformer.training.schedules import WarmupPolynomialDecay
 
 COUNT, ROWS, EPOCHS, SEED = 23, 3, 3, 7
 X = np.random.default_rng(0).normal(size=(COUNT, 5)).astype("float32")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_longformer.training import WarmupPolynomialDecay
+from keras_longformer.training.schedules import WarmupPolynomialDecay
 
 
 @pytest.mark.parametrize("power", [1.0, 3.0])

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_longformer.weights import Assigned
 from keras_longformer.weights import assign
-from keras_longformer.weights import without
+from keras_longformer.weights.assign import Assigned
+from keras_longformer.weights.assign import without
 
 
 def assert_assigned(model, arrays):

@@ -6,9 +6,9 @@ import pytest
 from safetensors import safe_open
 
 from keras_longformer.weights import assign
-from keras_longformer.weights import load_preset
-from keras_longformer.weights import read_hugging_face
-from keras_longformer.weights import save_hugging_face
+from keras_longformer.weights.hugging_face import read_hugging_face
+from keras_longformer.weights.hugging_face import save_hugging_face
+from keras_longformer.weights.load import load_preset
 
 ARCHITECTURES = {
     None: "LongformerModel",

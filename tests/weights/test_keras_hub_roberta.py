@@ -6,9 +6,9 @@ import keras_hub
 import numpy as np
 import pytest
 
-from keras_longformer.weights import load_preset
-from keras_longformer.weights import preset_kind
-from keras_longformer.weights import read_keras_hub
+from keras_longformer.weights.keras_hub_roberta import read_keras_hub
+from keras_longformer.weights.load import load_preset
+from keras_longformer.weights.load import preset_kind
 
 SIZES = {
     "vocabulary_size": 19,

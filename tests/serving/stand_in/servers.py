@@ -17,7 +17,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from keras_longformer.serving.transport import STATUS_OF_HTTP
+from keras_longformer.client.transport import STATUS_OF_HTTP
 from tests.serving.stand_in.versions import Refused
 
 # `ToHTTPStatusCode` in the server's http_server.cc.

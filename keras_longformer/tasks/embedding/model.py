@@ -1,0 +1,244 @@
+"""Embeddings of texts."""
+
+import keras
+import keras_hub
+import tensorflow as tf
+from keras import ops
+
+from keras_longformer.layers.pooling import LongformerPooling
+from keras_longformer.models.call_inputs import fill_global_mask
+from keras_longformer.tasks.embedding.loss import RankingLoss
+from keras_longformer.tasks.embedding.loss import SimilarityLoss
+from keras_longformer.tasks.embedding.preprocessor import (
+    LongformerEmbedderPreprocessor,
+)
+from keras_longformer.tasks.embedding.served import EmbedderAnswer
+from keras_longformer.tasks.task import LongformerTask
+
+OBJECTIVES = ("ranking", "similarity")
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
+    """Turns long texts into vectors whose cosine says how alike they are.
+
+    The mean of the last hidden states, or that of `<s>`, in float32. `fit`
+    takes pairs of texts, and `objective` says what it learns from them:
+
+    - `"ranking"`: `fit((texts, partners))`. Each text shall be more like its
+      partner than like those of the other rows of the batch: the larger the
+      batch, the harder. Tuples of three and more texts have hard negatives.
+    - `"similarity"`: `fit((texts, others), scores)`. The cosine of a pair
+      shall be its score, from -1 to 1.
+
+    Under `tf.distribute` every replica ranks within its own share of the
+    batch, so that the numbers differ from those of one device that has the
+    whole batch; `"similarity"` has no such difference.
+
+    Args:
+        backbone: a `LongformerBackbone`.
+        preprocessor: a `LongformerEmbedderPreprocessor`, or `None`, where
+            inputs are already token ids.
+        pooling: `"mean"` of all tokens, or `"start"`, the state of `<s>`.
+        normalize: bool, whether embeddings get length 1.
+        objective: `"ranking"` or `"similarity"`: the loss of the default
+            `compile`.
+        temperature: float, what `"ranking"` divides cosines by.
+        **kwargs: `compile`, `name`, `trainable`.
+
+    Call arguments:
+        inputs: the backbone's, `(b, n)`, or `(b, t, n)` for tuples of `t`
+            texts.
+
+    Returns:
+        float32 `(b, hidden_dim)`, or `(b, t, hidden_dim)`.
+
+    Raises:
+        ValueError: options that cannot be.
+
+    Example:
+    ```python
+    embedder = keras_longformer.LongformerEmbedder.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
+    embedder.fit((questions, documents), batch_size=8)
+    vectors = embedder.predict(documents)             # (b, 768)
+    vectors = embedder.predict_windows(long_texts)    # of any length
+    ```
+
+    Reference: [Reimers and Gurevych, 2019](https://arxiv.org/abs/1908.10084).
+    """
+
+    served_cls = EmbedderAnswer
+    preprocessor_cls = LongformerEmbedderPreprocessor
+    default_max_global_tokens = 1
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        pooling="mean",
+        normalize=True,
+        objective="ranking",
+        temperature=0.05,
+        **kwargs,
+    ):
+        self._check_keywords(kwargs)
+        self._check_vocabulary(backbone, preprocessor)
+        if objective not in OBJECTIVES:
+            raise ValueError(
+                f"`objective` must be one of {OBJECTIVES}. "
+                f"Received: objective={objective!r}"
+            )
+        if not temperature > 0:
+            raise ValueError(
+                "`temperature` must be above 0. "
+                f"Received: temperature={temperature!r}. Try 0.05."
+            )
+
+        # Layers
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.pooling_layer = LongformerPooling(
+            pooling, dtype="float32", name="pooling"
+        )
+        self.unit_length = keras.layers.UnitNormalization(
+            dtype="float32", name="unit_length"
+        )
+
+        # Graph
+        inputs = backbone.input
+        outputs = self.pooling_layer(
+            backbone.sequence_output(inputs), inputs["padding_mask"]
+        )
+        if normalize:
+            outputs = self.unit_length(outputs)
+        # Before the base class compiles: the default loss depends on these.
+        self.objective = objective
+        self.temperature = temperature
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # Config
+        self.pooling = pooling
+        self.normalize = normalize
+
+    def __call__(self, inputs, *args, **kwargs):
+        token_ids = inputs["token_ids"] if isinstance(inputs, dict) else None
+        if token_ids is None or len(token_ids.shape) < 3:
+            return super().__call__(inputs, *args, **kwargs)
+        size = token_ids.shape[1]
+        rows = {
+            name: None if x is None else _in_rows(x)
+            for name, x in inputs.items()
+        }
+        outputs = super().__call__(rows, *args, **kwargs)
+        return ops.reshape(outputs, (-1, size, self.backbone.hidden_dim))
+
+    def compile(self, optimizer="auto", loss="auto", **kwargs):
+        """Keras' `compile`; `"auto"` is Adam with a rate of 5e-5, and the
+        loss of the objective."""
+        if loss == "auto":
+            if self.objective == "ranking":
+                loss = RankingLoss(self.temperature)
+            else:
+                loss = SimilarityLoss()
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Keras' `fit` on tuples of texts.
+
+        Args:
+            x: a tuple of batches of texts, `(texts, partners)`, or a
+                `tf.data.Dataset` of batches `((texts, partners),)`, or
+                `((texts, others), scores)`.
+            y: floats `(b,)`, scores, for `"similarity"` only.
+            *args, **kwargs: those of `keras.Model.fit`.
+        """
+        if isinstance(x, tuple) and self.objective == "similarity":
+            if y is None:
+                raise ValueError(
+                    '`objective="similarity"` needs scores: `fit((texts, '
+                    "others), scores)`. Received: y=None"
+                )
+        elif isinstance(x, tuple) and y is not None:
+            raise ValueError(
+                '`objective="ranking"` takes pairs without scores. Make the '
+                'embedder with `objective="similarity"` for these.'
+            )
+        elif isinstance(x, list):
+            raise ValueError(
+                "`fit` learns from pairs of texts: `fit((texts, partners))`. "
+                "Received: a list of single texts"
+            )
+        return super().fit(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict` on texts, or on a tuple of them."""
+        # Keras would widen one graph for both, to tensors of unknown rank.
+        is_tuple = isinstance(x, tuple)
+        if is_tuple != getattr(self, "_predicted_tuple", is_tuple):
+            self.predict_function = None
+        self._predicted_tuple = is_tuple
+        return super().predict(x, *args, **kwargs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Texts to inputs; rankings get the targets that Keras wants."""
+        if y is None and isinstance(x, tuple) and self.objective == "ranking":
+            y = tf.range(tf.shape(x[0])[0])
+        return super().preprocess_samples(x, y, sample_weight)
+
+    def predict_windows(self, x, stride=None, batch_size=8, verbose="auto"):
+        """Embeds all of each text, however long.
+
+        A longer text is cut into windows that overlap. Its embedding is the
+        mean over the tokens of all of them (those that two windows share
+        count twice), or the mean of the windows' `<s>`; then normalized.
+
+        Args:
+            x: a batch of texts.
+            stride, batch_size, verbose: as for other tasks'
+                `predict_windows`.
+
+        Returns:
+            float32 `(b, hidden_dim)`.
+        """
+        inputs, windows = self.preprocessor.windows(x, stride=stride)
+        pooled = keras.Model(self.input, self.pooling_layer.output)
+        outputs = pooled.predict(
+            fill_global_mask(inputs), batch_size=batch_size, verbose=verbose
+        )
+        return self.merge_windows(outputs, windows)
+
+    def merge_windows(self, outputs, windows):
+        """Returns float32 `(b, hidden_dim)` of pooled windows `(r, ...)`."""
+        counts = tf.ones_like(outputs[:, :1])
+        if self.pooling == "mean":
+            lengths = windows.token_ids.row_lengths()
+            counts = tf.cast(lengths, tf.float32)[:, None]
+        total, count = (
+            tf.math.unsorted_segment_sum(
+                value, windows.text_index, windows.num_texts
+            )
+            for value in (outputs * counts, counts)
+        )
+        embeddings = total / count
+        if self.normalize:
+            embeddings = self.unit_length(embeddings)
+        return embeddings.numpy()
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "pooling": self.pooling,
+                "normalize": self.normalize,
+                "objective": self.objective,
+                "temperature": self.temperature,
+            }
+        )
+        return config
+
+
+def _in_rows(x):
+    """Returns `(b * t, n)` for `(b, t, n)`."""
+    n = x.shape[2] if x.shape[2] is not None else ops.shape(x)[2]
+    return ops.reshape(x, (-1, n))

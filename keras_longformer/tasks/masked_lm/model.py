@@ -1,0 +1,78 @@
+"""Masked language modelling."""
+
+import keras
+import keras_hub
+
+from keras_longformer.models.backbone import initializer
+from keras_longformer.tasks.masked_lm.preprocessor import (
+    LongformerMaskedLMPreprocessor,
+)
+from keras_longformer.tasks.masked_lm.served import MaskAnswer
+from keras_longformer.tasks.task import LongformerTask
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
+    """Predicts masked tokens: pretraining, and filling in.
+
+    On the hidden states at `mask_positions`: a dense layer with GELU,
+    LayerNorm, and the product with the token embeddings (one matrix for both
+    ends) plus a bias, as Hugging Face's `LongformerForMaskedLM` has it. No
+    token is global by default, so the global projections stay as they are.
+
+    Args:
+        backbone: a `LongformerBackbone`.
+        preprocessor: a `LongformerMaskedLMPreprocessor`, or `None`, where
+            inputs are already token ids.
+        **kwargs: `compile`, `name`, `trainable`.
+
+    Call arguments:
+        inputs: the backbone's, and `mask_positions`: int32 `(b, p)`, which
+            tokens to predict.
+
+    Returns:
+        float `(b, p, vocabulary_size)`, logits.
+
+    Example:
+    ```python
+    masked_lm = keras_longformer.LongformerMaskedLM.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
+    masked_lm.fit(texts, batch_size=1)
+    ```
+
+    Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 5.
+    """
+
+    served_cls = MaskAnswer
+    preprocessor_cls = LongformerMaskedLMPreprocessor
+    default_max_global_tokens = 0
+    head_weights = ("lm_head/*",)
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        self._check_keywords(kwargs)
+        self._check_vocabulary(backbone, preprocessor)
+
+        # Layers
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.masked_lm_head = keras_hub.layers.MaskedLMHead(
+            vocabulary_size=backbone.vocabulary_size,
+            token_embedding=backbone.token_embedding,
+            intermediate_activation="gelu",
+            layer_norm_epsilon=backbone.embeddings.layer_norm_epsilon,
+            kernel_initializer=initializer(),
+            dtype=backbone.dtype_policy,
+            name="lm_head",
+        )
+
+        # Graph
+        inputs = {
+            **backbone.input,
+            "mask_positions": keras.Input(
+                (None,), dtype="int32", name="mask_positions"
+            ),
+        }
+        outputs = self.masked_lm_head(
+            backbone.sequence_output(backbone.input), inputs["mask_positions"]
+        )
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)

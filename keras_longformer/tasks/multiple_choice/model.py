@@ -1,0 +1,284 @@
+"""Choices: which of several answers is right."""
+
+import keras
+import keras_hub
+import tensorflow as tf
+from keras import ops
+
+from keras_longformer.models.backbone import initializer
+from keras_longformer.ops.masks import EXCLUDED
+from keras_longformer.tasks.multiple_choice.preprocessor import SCORINGS
+from keras_longformer.tasks.multiple_choice.preprocessor import (
+    LongformerMultipleChoicePreprocessor,
+)
+from keras_longformer.tasks.multiple_choice.served import ChoiceAnswer
+from keras_longformer.tasks.task import LongformerTask
+
+_CLASSIFIER = ("classifier/kernel", "classifier/bias")
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
+    """Scores the choices that a question has, any number of them.
+
+    `scoring` names the design:
+
+    - `"choices"`: each choice is read with the context, in a row of its own;
+      its score is a dense layer on the row's pooled `<s>` (a dense layer with
+      tanh, then dropout), as Hugging Face's `LongformerForMultipleChoice` has
+      it. The context is read once for each choice.
+    - `"candidates"`: all choices are read in one row, in front of the
+      documents, as the paper does for WikiHop; a choice's score is a dense
+      layer on the state of the token that opens it. Documents longer than the
+      model are read in windows, each with question and choices in front, and
+      a choice's states are averaged over them.
+
+    Questions and choices are global: any number of tokens, which XLA can only
+    compile with a `max_global_tokens` of the backbone that is enough.
+
+    Args:
+        backbone: a `LongformerBackbone`.
+        preprocessor: a `LongformerMultipleChoicePreprocessor` with the same
+            `scoring`, or `None`, where inputs are already token ids.
+        scoring: `"choices"` or `"candidates"`.
+        dropout: float in [0, 1); the backbone's by default.
+        **kwargs: `compile`, `name`, `trainable`.
+
+    Call arguments:
+        inputs: the backbone's, but of shape `(b, t, n)`: `t` choices, or
+            windows; one that is not there has no `True` in its
+            `padding_mask`. For `"candidates"` also `candidate_positions`,
+            int32 `(b, c)`, the column of each candidate's token, 0 for none.
+
+    Returns:
+        float32 `(b, choices)`, logits; -1e9 for a choice that is not there.
+
+    Raises:
+        ValueError: another `scoring`, or a preprocessor with another one.
+
+    Example:
+    ```python
+    task = keras_longformer.LongformerMultipleChoice.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
+    questions = {
+        "context": ["It was Ada.", "Two and two is four."],
+        "question": ["Who was it?", "How much is it?"],
+        "choices": [["Ada", "Zoe"], ["three", "four", "five"]],
+    }
+    task.fit(questions, [0, 1], batch_size=1)
+    task.predict(questions).argmax(-1)  # (2,)
+    ```
+
+    Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 6.2
+    and appendix.
+    """
+
+    served_cls = ChoiceAnswer
+    preprocessor_cls = LongformerMultipleChoicePreprocessor
+    head_weights = (*_CLASSIFIER, "pooler/kernel", "pooler/bias")
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        scoring="choices",
+        dropout=None,
+        **kwargs,
+    ):
+        dropout = backbone.dropout if dropout is None else dropout
+
+        self._check_keywords(kwargs)
+        self._check_vocabulary(backbone, preprocessor)
+        _check_scoring(scoring, preprocessor)
+
+        # Layers
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = keras.layers.Dropout(
+            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            1,
+            kernel_initializer=initializer(),
+            dtype=backbone.dtype_policy,
+            name="classifier",
+        )
+        rows, texts = _Rows(name="rows"), _Texts(name="texts")
+
+        # Graph
+        inputs = {
+            name: keras.Input((None, None), dtype=tensor.dtype, name=name)
+            for name, tensor in backbone.input.items()
+        }
+        outputs = backbone({name: rows(x) for name, x in inputs.items()})
+        is_there = ops.any(inputs["padding_mask"], axis=-1)
+        if scoring == "candidates":
+            states = outputs["sequence_output"] if backbone.pooler else outputs
+            positions = keras.Input(
+                (None,), dtype="int32", name="candidate_positions"
+            )
+            x = _CandidateStates(dtype="float32", name="candidate_states")(
+                states, positions, is_there
+            )
+            inputs["candidate_positions"] = positions
+            is_there = positions > 0
+        else:
+            x = self._pooled(backbone, outputs)
+        logits = self.output_dense(self.output_dropout(x))[..., 0]
+        if scoring == "choices":
+            logits = texts(logits, is_there)
+        outputs = ops.where(is_there, ops.cast(logits, "float32"), EXCLUDED)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # Config
+        self.scoring = scoring
+        self.dropout = dropout
+
+    def _pooled(self, backbone, outputs):
+        """The pooled `<s>` of rows, by the backbone's pooler or a new one."""
+        if backbone.pooler:
+            return outputs["pooled_output"]
+        self.pooled_dense = keras.layers.Dense(
+            backbone.hidden_dim,
+            activation="tanh",
+            kernel_initializer=initializer(),
+            dtype=backbone.dtype_policy,
+            name="pooler",
+        )
+        return self.pooled_dense(outputs[:, 0])
+
+    def __call__(self, inputs, *args, **kwargs):
+        if isinstance(inputs, dict) and "global_mask" not in inputs:
+            if not isinstance(inputs["token_ids"], keras.KerasTensor):
+                # Keras takes tensors or arrays, not some of each.
+                inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+            mask = ops.zeros_like(inputs["token_ids"], dtype="bool")
+            inputs = {**inputs, "global_mask": mask}
+        return super().__call__(inputs, *args, **kwargs)
+
+    def compile(
+        self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs
+    ):
+        """Keras' `compile`; `"auto"` is Adam with a rate of 5e-5,
+        cross-entropy over the choices, and accuracy."""
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(5e-5)
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if metrics == "auto":
+            metrics = [keras.metrics.SparseCategoricalAccuracy()]
+        super().compile(
+            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
+        )
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Keras' `fit` on a dict of questions `x` and the index of each right
+        choice `y`, or a dataset of both."""
+        if y is None and isinstance(x, dict):
+            raise ValueError(
+                "`fit` needs the indices of the right choices: "
+                "`fit(questions, labels)`. Received: y=None"
+            )
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, tuple | list):
+            kwargs["validation_data"] = (_as_rows(validation[0]),) + tuple(
+                validation[1:]
+            )
+        return super().fit(_as_rows(x), y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Keras' `evaluate`, on what `fit` takes."""
+        return super().evaluate(_as_rows(x), y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict`: logits `(b, choices)`."""
+        return super().predict(_as_rows(x), *args, **kwargs)
+
+    @classmethod
+    def _preprocessor_options(cls, kwargs):
+        return {"scoring": kwargs.get("scoring", "choices")}
+
+    @classmethod
+    def _read_head(cls, foreign, kwargs):
+        bias = foreign.arrays.get(_CLASSIFIER[1])
+        is_other = kwargs.get("scoring", "choices") != "choices"
+        # The classifier of tokens has the same name.
+        if bias is not None and (is_other or bias.shape != (1,)):
+            for name in _CLASSIFIER:
+                foreign.arrays.pop(name, None)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"scoring": self.scoring, "dropout": self.dropout})
+        return config
+
+
+class _Rows(keras.layers.Layer):
+    """`(b, t, n)` to `(b * t, n)`."""
+
+    def call(self, x):
+        n = x.shape[2] if x.shape[2] is not None else ops.shape(x)[2]
+        return ops.reshape(x, (-1, n))
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor((None, x.shape[2]), dtype=x.dtype)
+
+
+class _Texts(keras.layers.Layer):
+    """`(b * t,)` to the `(b, t)` of `like`."""
+
+    def call(self, x, like):
+        return ops.reshape(x, ops.shape(like))
+
+    def compute_output_spec(self, x, like):
+        return keras.KerasTensor(like.shape, dtype=x.dtype)
+
+
+class _CandidateStates(keras.layers.Layer):
+    """The mean of each candidate's states over the windows of a text.
+
+    Takes `states` `(b * t, n, m)`, `positions` `(b, c)` and `is_window` bool
+    `(b, t)`; returns float32 `(b, c, m)`.
+    """
+
+    def call(self, states, positions, is_window):
+        b, t = ops.shape(is_window)[0], ops.shape(is_window)[1]
+        c, m = ops.shape(positions)[1], states.shape[-1]
+        rows = ops.reshape(
+            ops.broadcast_to(positions[:, None], (b, t, c)), (b * t, c)
+        )
+        chosen = tf.gather(states, rows, batch_dims=1)
+        chosen = ops.reshape(ops.cast(chosen, "float32"), (b, t, c, m))
+        weights = ops.cast(is_window, "float32")
+        total = ops.einsum("btcm,bt->bcm", chosen, weights)
+        count = ops.maximum(ops.sum(weights, axis=1), 1.0)
+        return total / count[:, None, None]
+
+    def compute_output_spec(self, states, positions, is_window):
+        shape = (*positions.shape, states.shape[-1])
+        return keras.KerasTensor(shape, dtype="float32")
+
+
+def _check_scoring(scoring, preprocessor):
+    if scoring not in SCORINGS:
+        raise ValueError(
+            f"`scoring` must be one of {SCORINGS}. "
+            f"Received: scoring={scoring!r}"
+        )
+    if getattr(preprocessor, "scoring", scoring) != scoring:
+        raise ValueError(
+            f"The model has scoring={scoring!r} and its preprocessor "
+            f"scoring={preprocessor.scoring!r}: make both with the same."
+        )
+
+
+def _as_rows(x):
+    """Lists of lists as ragged tensors, which Keras can cut into batches."""
+    if not isinstance(x, dict):
+        return x
+    return {
+        name: tf.ragged.constant(values)
+        if isinstance(values, list) and any(isinstance(v, list) for v in values)
+        else values
+        for name, values in x.items()
+    }

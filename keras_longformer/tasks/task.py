@@ -1,0 +1,267 @@
+"""What every head has: optional global tokens, and `from_preset`."""
+
+import os
+
+import keras
+
+from keras_longformer import weights
+from keras_longformer.models import presets
+from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.models.call_inputs import LongformerInputs
+from keras_longformer.models.call_inputs import check_keywords
+from keras_longformer.text.merging import mean_of_windows
+from keras_longformer.text.packing import length_buckets
+from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+
+
+class LongformerTask(LongformerInputs):
+    """A `LongformerBackbone` with a head and a preprocessor.
+
+    A subclass also inherits KerasHub's class for its kind of task, and says
+    how many global tokens its preprocessor marks, and which weights are its
+    head's.
+    """
+
+    backbone_cls = LongformerBackbone
+    default_max_global_tokens = None
+    head_weights = ()  # patterns of their names
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Opens a preset with this head on it, and makes it long.
+
+        Args:
+            preset: str, what `LongformerBackbone.from_preset` opens: a
+                Hugging Face folder or `hf://` handle of a Longformer or
+                RoBERTa, a folder that `save_to_preset` wrote, or a RoBERTa
+                preset of KerasHub's.
+            load_weights: bool, `False` starts from random weights.
+            **kwargs: those of the backbone's `from_preset`
+                (`max_sequence_length`, `window_size`, `positions`,
+                `max_global_tokens`, `dropout`, `dtype`, ...) and of this
+                class's constructor. Without `num_classes`, a classifier's head
+                comes from the preset; with it, the head starts from random
+                weights. Without `preprocessor`, one is made from the
+                preset's tokenizer: texts are truncated to
+                `max_sequence_length` tokens, and padded to the least of 256,
+                512, ... that holds the longest of the batch.
+
+        Returns:
+            The task. Weights that a preset does not have, such as those of a
+            new head, are named in a warning.
+
+        Raises:
+            ValueError: a preset of another kind, a broken file, or weights
+                that do not fit.
+            TypeError: an argument that neither the backbone nor this class
+                takes.
+        """
+        preset = os.fspath(preset)
+        own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
+        if weights.preset_kind(preset) == "keras_hub":
+            return cls._from_own_preset(preset, load_weights, own, kwargs)
+        making_long = {
+            name: own.pop(name)
+            for name in ("max_sequence_length", "window_size", "positions")
+            if name in own
+        }
+        foreign = presets.open_foreign(preset, load_weights, **making_long)
+        config = {
+            **foreign.config,
+            "pooler": False,
+            "max_global_tokens": cls.default_max_global_tokens,
+            **own,
+        }
+        if "preprocessor" not in kwargs:
+            kwargs["preprocessor"] = cls._preprocessor(
+                foreign, **cls._preprocessor_options(kwargs)
+            )
+        cls._read_head(foreign, kwargs)
+        task = cls(backbone=cls.backbone_cls(**config), **kwargs)
+        if load_weights:
+            presets.assign(task, foreign, fresh=cls.head_weights)
+        return task
+
+    def predict_windows(
+        self, x, stride=None, batch_size=8, verbose="auto", **kwargs
+    ):
+        """Predicts from all of each text, however long, in windows.
+
+        A text of more tokens than the preprocessor's `sequence_length` is cut
+        into windows that overlap, every token in at least one. Of what the
+        model says of each, the logits, probabilities or embeddings of a text
+        are averaged; a head with one output a token, or with spans, says in
+        its own `merge_windows` how they are put together.
+
+        Args:
+            x: texts, as `predict` takes them.
+            stride: int, how many tokens further each window begins than the
+                one before it; by default 7/8 of what a window holds.
+            batch_size: int, windows at once.
+            verbose: as for `predict`.
+            **kwargs: those of `merge_windows`, if it takes any.
+
+        Returns:
+            What `predict` does for short texts, one row a text.
+
+        Raises:
+            ValueError: a model whose inputs cannot be cut into windows.
+
+        Example:
+        ```python
+        classifier.predict_windows(["a text of 50,000 tokens ..."])
+        ```
+        """
+        if not hasattr(self.preprocessor, "windows"):
+            raise ValueError(
+                f"`predict_windows` of '{self.name}' ({type(self).__name__}) "
+                "needs a preprocessor that cuts texts into windows. Received: "
+                f"preprocessor={type(self.preprocessor).__name__}. Take "
+                "`predict`."
+            )
+        inputs, windows = self.preprocessor.windows(x, stride=stride)
+        outputs = self.predict_packed(inputs, batch_size, verbose)
+        return self.merge_windows(outputs, windows, **kwargs)
+
+    def predict_packed(self, inputs, batch_size=8, verbose="auto"):
+        """Keras' `predict` on inputs that the preprocessor has made."""
+        return keras.Model.predict(
+            self, inputs, batch_size=batch_size, verbose=verbose
+        )
+
+    def merge_windows(self, outputs, windows):
+        """Returns the mean of each text's windows, as a NumPy array.
+
+        Args:
+            outputs: float `(r, ...)`, the model's, one of each window.
+            windows: the `keras_longformer.text.windows.Windows` of the rows.
+        """
+        return mean_of_windows(outputs, windows).numpy()
+
+    def get_compile_config(self):
+        """What `compile_from_config` takes, for `save`."""
+        config = super().get_compile_config()
+        if config:  # Otherwise it was not compiled.
+            built = self.optimizer is not None and self.optimizer.built
+            config = {**config, "optimizer_built": built}
+        return config
+
+    def compile_from_config(self, config):
+        """Compiles as before saving, so that training can go on.
+
+        Keras leaves this out where `compile` is a class's own.
+        """
+        config = dict(config)
+        built = config.pop("optimizer_built", False)
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if built:
+            self.optimizer.build(self.trainable_variables)
+
+    def save_task_weights(self, filepath):
+        """Saves the head's weights, as `save_to_preset` does.
+
+        Unlike KerasHub's, without the optimizer's state: it is that of the
+        optimizer which trained, and fits no other that opens the preset.
+        `save("file.keras")` keeps it.
+
+        Args:
+            filepath: str, that ends in `.weights.h5`.
+
+        Raises:
+            ValueError: another ending, or a head without weights.
+        """
+        if not self.has_task_weights():
+            raise ValueError(
+                f"'{self.name}' has no weights besides its backbone's. Save "
+                "those with `backbone.save_weights`."
+            )
+        keras.saving.save_weights(
+            self, filepath, objects_to_skip=self._not_the_heads()
+        )
+
+    def load_task_weights(self, filepath):
+        """Loads what `save_task_weights` saved.
+
+        Args:
+            filepath: str, that ends in `.weights.h5`.
+
+        Raises:
+            ValueError: another ending, or weights that do not fit.
+        """
+        keras.saving.load_weights(
+            self, filepath, objects_to_skip=self._not_the_heads()
+        )
+
+    def _not_the_heads(self):
+        # Before `compile` there is no optimizer.
+        optimizer = getattr(self, "optimizer", None)
+        return [*self.backbone._flatten_layers(), optimizer]
+
+    @classmethod
+    def _from_own_preset(cls, preset, load_weights, own, kwargs):
+        """A preset of ours, which KerasHub loads as it was saved."""
+        if "dtype" in own:
+            kwargs["dtype"] = own.pop("dtype")
+        task = super().from_preset(preset, load_weights, **kwargs)
+        longest = task.backbone.max_sequence_length
+        preprocessor = task.preprocessor
+        if preprocessor is not None and "preprocessor" not in kwargs:
+            length = preprocessor.sequence_length
+            if length is None or length > longest:  # Saved for another task.
+                task.preprocessor = presets.with_length(preprocessor, longest)
+        allowed = task.backbone.max_global_tokens
+        wanted = cls.default_max_global_tokens
+        if allowed is not None and wanted is not None and allowed < wanted:
+            own.setdefault("max_global_tokens", wanted)
+        return presets.rebuild(task, own)
+
+    @classmethod
+    def _preprocessor(cls, foreign, **options):
+        if foreign.vocabulary is None or foreign.merges is None:
+            raise ValueError(
+                f"'{foreign.source}' has no byte-level BPE (vocab.json and "
+                "merges.txt) beside it. Pass `preprocessor=None` and give the "
+                "model token ids, or a preprocessor of your own."
+            )
+        longest = foreign.config["max_sequence_length"]
+        return cls.preprocessor_cls(
+            LongformerTokenizer(foreign.vocabulary, foreign.merges),
+            sequence_length=longest,
+            pad_to=length_buckets(longest),
+            **options,
+        )
+
+    @classmethod
+    def _preprocessor_options(cls, kwargs):
+        """Returns what of the head's keywords its preprocessor must know."""
+        return {}
+
+    def _check_keywords(self, keywords):
+        check_keywords(self, keywords, known=("compile", "name", "trainable"))
+
+    @staticmethod
+    def _check_vocabulary(backbone, preprocessor):
+        """Raises `ValueError` where tokenizer and backbone cannot be a pair."""
+        tokenizer = getattr(preprocessor, "tokenizer", None)
+        # While a file is loaded, the vocabulary is still to come.
+        if getattr(tokenizer, "vocabulary", None) is None:
+            return
+        size = tokenizer.vocabulary_size()
+        if size > backbone.vocabulary_size:
+            raise ValueError(
+                f"The preprocessor's tokenizer has {size} tokens and the "
+                f"backbone embeddings for {backbone.vocabulary_size}. They "
+                "are not of one model: build the backbone with "
+                "`vocabulary_size=tokenizer.vocabulary_size()`."
+            )
+        if tokenizer.pad_token_id != backbone.pad_token_id:
+            raise ValueError(
+                "The preprocessor's tokenizer pads with "
+                f"{tokenizer.pad_token_id}, and the backbone, which counts "
+                f"positions from it, has pad_token_id={backbone.pad_token_id}. "
+                "Build it with `pad_token_id=tokenizer.pad_token_id`."
+            )
+
+    @classmethod
+    def _read_head(cls, foreign, kwargs):
+        """Takes from the preset what the head's constructor must know."""

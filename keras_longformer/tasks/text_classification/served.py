@@ -1,0 +1,97 @@
+"""The answers of an exported classifier of texts, for each problem type."""
+
+import tensorflow as tf
+
+from keras_longformer.serving.answer import Answer
+from keras_longformer.tasks.class_names import check_class_names
+from keras_longformer.text.packing import start_mask
+
+
+class ClassAnswer(Answer):
+    """One class of each text.
+
+    `probabilities` and `logits` float32 `(b, classes)`, `class_index` int32
+    `(b,)`, with `class_names` also `label` string `(b,)`. A model that ends in
+    a softmax gives no logits.
+    """
+
+    activation = "softmax"  # A model that has it gives probabilities.
+
+    def __init__(self, task, preprocessor, class_names=None):
+        self.task = task
+        class_names = check_class_names(class_names, task.num_classes)
+        self.class_names = class_names or task.class_names
+        activation = task.output_dense.activation.__name__
+        is_probability = activation == self.activation
+        self.output = "probabilities" if is_probability else "logits"
+
+    def compute(self, token_ids, padding_mask):
+        inputs = {
+            "token_ids": token_ids,
+            "padding_mask": padding_mask,
+            "global_mask": start_mask(token_ids),
+        }
+        outputs = self.task(inputs, training=False)
+        return {self.output: tf.cast(outputs, tf.float32)}
+
+    def finish(self, outputs):
+        outputs = dict(outputs)
+        if self.output == "logits":
+            outputs["probabilities"] = tf.nn.softmax(outputs["logits"])
+        index = tf.argmax(outputs[self.output], axis=-1, output_type=tf.int32)
+        outputs["class_index"] = index
+        if self.class_names is not None:
+            outputs["label"] = tf.gather(list(self.class_names), index)
+        return outputs
+
+
+class LabelsAnswer(ClassAnswer):
+    """Any of the classes.
+
+    `probabilities` and `logits` float32 and `is_label` bool `(b, classes)`,
+    whether the probability is above the model's threshold; with `class_names`
+    also `labels` string `(b, classes)`: the names of a text's labels, the
+    likeliest first, and "" behind them.
+    """
+
+    activation = "sigmoid"
+
+    def finish(self, outputs):
+        outputs = dict(outputs)
+        if self.output == "logits":
+            outputs["probabilities"] = tf.sigmoid(outputs["logits"])
+        probabilities = outputs["probabilities"]
+        is_label = probabilities > tf.constant(self.task.threshold)
+        outputs["is_label"] = is_label
+        if self.class_names is not None:
+            order = tf.argsort(
+                tf.where(is_label, probabilities, -1.0),
+                direction="DESCENDING",
+                stable=True,
+            )
+            outputs["labels"] = tf.where(
+                tf.gather(is_label, order, batch_dims=1),
+                tf.gather(self.class_names, order),
+                "",
+            )
+        return outputs
+
+
+class NumberAnswer(ClassAnswer):
+    """`value` float32, `(b,)` for one number, `(b, numbers)` for more."""
+
+    def finish(self, outputs):
+        value = outputs[self.output]
+        return {"value": value[:, 0] if self.task.num_classes == 1 else value}
+
+
+ANSWERS = {
+    "single_label": ClassAnswer,
+    "multi_label": LabelsAnswer,
+    "regression": NumberAnswer,
+}
+
+
+def answer_for(task, preprocessor, class_names=None):
+    """Returns the answer of the task's problem type."""
+    return ANSWERS[task.problem_type](task, preprocessor, class_names)

@@ -1,0 +1,297 @@
+"""Classification of words: names in a text, parts of speech, ..."""
+
+import keras
+import keras_hub
+import numpy as np
+import tensorflow as tf
+
+from keras_longformer.models.backbone import initializer
+from keras_longformer.tasks.class_names import check_class_names
+from keras_longformer.tasks.class_names import class_indices
+from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.tasks.token_classification.preprocessor import (
+    LongformerTokenClassifierPreprocessor,
+)
+from keras_longformer.tasks.token_classification.served import WordAnswer
+from keras_longformer.tasks.token_classification.words import as_words
+from keras_longformer.tasks.token_classification.words import words_of_tokens
+from keras_longformer.text.merging import tokens_of_windows
+
+_CLASSIFIER = ("classifier/kernel", "classifier/bias")
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
+    """Classifies the words of long texts.
+
+    On each token's hidden state: dropout and a dense layer with one output a
+    class, as Hugging Face's `LongformerForTokenClassification` has it. A
+    word's answer is that of its first token. No token is global by default,
+    as there.
+
+    Args:
+        backbone: a `LongformerBackbone`.
+        num_classes: int, number of classes.
+        preprocessor: a `LongformerTokenClassifierPreprocessor`, or `None`,
+            where inputs are already token ids.
+        activation: of the outputs: `None` gives logits, `"softmax"`
+            probabilities.
+        dropout: float in [0, 1); the backbone's by default.
+        class_names: list of str, or `None`. With it, labels of `fit` may be
+            names.
+        **kwargs: `compile`, `name`, `trainable`.
+
+    Call arguments:
+        inputs: the backbone's.
+
+    Returns:
+        float `(b, n, num_classes)`, one for each token. `predict_words` gives
+        one for each word.
+
+    Raises:
+        ValueError: `class_names` that do not fit, or a preprocessor that
+            marks a global token, and a backbone that allows none.
+
+    Example:
+    ```python
+    tagger = keras_longformer.LongformerTokenClassifier.from_preset(
+        "path/to/roberta-base",
+        num_classes=3,
+        class_names=["O", "B-PER", "I-PER"],
+        max_sequence_length=4096,
+        window_size=512,
+    )
+    tagger.fit(
+        [["Ada", "Lovelace", "wrote"], ["Hello"]],
+        [["B-PER", "I-PER", "O"], ["O"]],
+        batch_size=1,
+    )
+    tagger.decode_predictions(tagger.predict_words(["A text, however long."]))
+    # [["O", "O", "O", "O"]]
+    ```
+    """
+
+    served_cls = WordAnswer
+    preprocessor_cls = LongformerTokenClassifierPreprocessor
+    default_max_global_tokens = 0
+    head_weights = _CLASSIFIER
+
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        preprocessor=None,
+        activation=None,
+        dropout=None,
+        class_names=None,
+        **kwargs,
+    ):
+        dropout = backbone.dropout if dropout is None else dropout
+
+        self._check_keywords(kwargs)
+        self._check_vocabulary(backbone, preprocessor)
+        class_names = check_class_names(class_names, num_classes)
+        if (
+            getattr(preprocessor, "global_start", False)
+            and backbone.max_global_tokens == 0
+        ):
+            raise ValueError(
+                "The preprocessor marks `<s>` global (global_start=True), and "
+                "the backbone has max_global_tokens=0. Make it with "
+                "`max_global_tokens=1`."
+            )
+
+        # Layers
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = keras.layers.Dropout(
+            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=initializer(),
+            activation=activation,
+            dtype=backbone.dtype_policy,
+            name="classifier",
+        )
+
+        # Graph
+        inputs = backbone.input
+        x = self.output_dropout(backbone.sequence_output(inputs))
+        outputs = self.output_dense(x)
+        # Before the base class compiles: the default loss depends on it.
+        self.activation = keras.activations.get(activation)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # Config
+        self.num_classes = num_classes
+        self.dropout = dropout
+        self.class_names = class_names
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        **kwargs,
+    ):
+        """Keras' `compile`.
+
+        Args:
+            optimizer: `"auto"` is Adam with a rate of 5e-5.
+            loss: `"auto"` is cross-entropy, the mean over the labelled words
+                of the batch.
+            weighted_metrics: `"auto"` is the accuracy over labelled words.
+            **kwargs: those of `keras.Model.compile`.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(5e-5)
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=self.activation != keras.activations.softmax,
+                reduction="mean_with_sample_weight",
+            )
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy()]
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            **kwargs,
+        )
+
+    def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """Keras' `fit` on words `x` and a label for each, or a dataset.
+
+        Args:
+            x: words, `(b, words)` strings, in lists or ragged tensors, or
+                texts `(b,)`, whose words are what whitespace separates; or a
+                `tf.data.Dataset` of `(x, y)`.
+            y: a label for each word, `(b, words)`: ints, or `class_names`.
+            *args, **kwargs: those of `keras.Model.fit`.
+            sample_weight: floats `(b,)` or `(b, words)`.
+        """
+        if y is None and _is_words(x):
+            raise ValueError(
+                "`fit` needs labels: `fit(words, labels)`, or a "
+                "`tf.data.Dataset` of both. Received: y=None"
+            )
+        if isinstance(kwargs.get("validation_data"), tuple | list):
+            kwargs["validation_data"] = tuple(
+                _as_rows(value) for value in kwargs["validation_data"]
+            )
+        return super().fit(
+            _as_rows(x),
+            _as_rows(y),
+            *args,
+            sample_weight=_as_rows(sample_weight),
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """Keras' `evaluate`, on what `fit` takes."""
+        return super().evaluate(
+            _as_rows(x),
+            _as_rows(y),
+            *args,
+            sample_weight=_as_rows(sample_weight),
+            **kwargs,
+        )
+
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict`: outputs of tokens, `(b, n, num_classes)`."""
+        return super().predict(_as_rows(x), *args, **kwargs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Words to inputs, and names of classes to their indices."""
+        y = class_indices(y, self.class_names)
+        return super().preprocess_samples(x, y, sample_weight)
+
+    def predict_words(self, x, stride=None, batch_size=8, verbose="auto"):
+        """Predicts for each word, of texts however long.
+
+        Texts longer than the model are cut into windows that overlap, and
+        each word's answer is from the window in which it has most context.
+
+        Args:
+            x: words or texts, as for `fit`.
+            stride, batch_size, verbose: as for `predict_windows`.
+
+        Returns:
+            A list of float32 arrays `(words, num_classes)`, one a text. An
+            empty word has zeros.
+        """
+        outputs = self.predict_windows(x, stride, batch_size, verbose)
+        words = as_words(x)
+        tokens = self.preprocessor.word_tokens(words)
+        of_words, _ = words_of_tokens(outputs, tokens, words)
+        values = of_words.values.numpy()
+        return np.split(values, of_words.row_splits.numpy()[1:-1])
+
+    def merge_windows(self, outputs, windows):
+        """Returns ragged `(b, None, num_classes)`, one for each token.
+
+        Args:
+            outputs: float `(r, n, num_classes)`, the model's.
+            windows: the `keras_longformer.text.windows.Windows` of the rows.
+        """
+        return tokens_of_windows(tf.cast(outputs, tf.float32), windows)
+
+    def decode_predictions(self, outputs):
+        """Says which class each word has.
+
+        Args:
+            outputs: what `predict_words` returns.
+
+        Returns:
+            A list of lists of classes, by name, or by index without
+            `class_names`.
+        """
+        names = self.class_names or range(self.num_classes)
+        return [[names[i] for i in text.argmax(-1)] for text in outputs]
+
+    @classmethod
+    def _read_head(cls, foreign, kwargs):
+        if "num_classes" in kwargs:
+            for name in cls.head_weights:
+                foreign.arrays.pop(name, None)
+        elif _CLASSIFIER[1] in foreign.arrays:
+            kwargs["num_classes"] = foreign.arrays[_CLASSIFIER[1]].shape[0]
+            if "class_names" in foreign.head:
+                kwargs.setdefault("class_names", foreign.head["class_names"])
+        else:
+            raise ValueError(
+                f"'{foreign.source}' has no classifier of tokens, so "
+                "`num_classes` must say how many classes the new one has."
+            )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_classes": self.num_classes,
+                "activation": keras.activations.serialize(self.activation),
+                "dropout": self.dropout,
+                "class_names": self.class_names,
+            }
+        )
+        return config
+
+
+def _is_words(x):
+    return isinstance(x, list | np.ndarray | tf.Tensor | tf.RaggedTensor)
+
+
+def _as_rows(values):
+    """Lists of lists as a ragged tensor, which Keras can cut into batches."""
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        values = [
+            row if isinstance(row, str | bytes) else [*row] for row in values
+        ]
+    is_nested = isinstance(values, list) and any(
+        isinstance(row, list | tuple | np.ndarray) for row in values
+    )
+    if not is_nested:
+        return values
+    return tf.ragged.constant([[*row] for row in values])

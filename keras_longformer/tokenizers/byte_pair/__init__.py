@@ -1,0 +1,1 @@
+"""Byte-level BPE: RoBERTa's and Longformer's tokenizer."""

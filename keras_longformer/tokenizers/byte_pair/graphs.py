@@ -1,0 +1,63 @@
+"""The encoder as compiled graphs, with a cap on the size of a text."""
+
+import tensorflow as tf
+
+from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
+
+
+class EncoderGraphs:
+    """The encoder as graphs, traced once for each set of special tokens.
+
+    Keras and SavedModel look for functions and tables on every object they
+    track and would export all these graphs on their own; on this object,
+    which neither tracks, they find none.
+    """
+
+    def __init__(self, encoder: BytePairEncoder, max_text_bytes: int | None):
+        self.encoder = encoder
+        self._max_text_bytes = max_text_bytes
+        self._traced = {}
+
+    def encode(self, texts, special_tokens: dict[str, int]):
+        """Runs `BytePairEncoder.encode`."""
+        return self._run(self.encoder.encode, texts, special_tokens)
+
+    def encode_with_offsets(self, texts, special_tokens: dict[str, int]):
+        """Runs `BytePairEncoder.encode_with_offsets`."""
+        return self._run(
+            self.encoder.encode_with_offsets, texts, special_tokens
+        )
+
+    def _run(self, method, texts, special_tokens):
+        key = (method.__name__, tuple(special_tokens))
+        if key not in self._traced:
+
+            def encode(texts):
+                with tf.device("CPU"):
+                    texts = within_size(texts, self._max_text_bytes)
+                    return method(texts, special_tokens)
+
+            self._traced[key] = tf.function(
+                encode,
+                input_signature=[tf.TensorSpec([None], tf.string)],
+                autograph=False,
+            )
+        return self._traced[key](texts)
+
+
+def within_size(texts: tf.Tensor, max_text_bytes: int | None) -> tf.Tensor:
+    """Returns string `(b,)` texts, having checked the size of each."""
+    if max_text_bytes is None:
+        return texts
+    sizes = tf.strings.length(texts)
+    row = tf.argmax(tf.concat([sizes, [-1]], 0))
+    largest = tf.reduce_max(tf.concat([sizes, [-1]], 0))
+    message = tf.strings.format(
+        "LongformerTokenizer: text {} of the batch has {} bytes, more than "
+        f"`max_text_bytes={max_text_bytes}`. Cut it, split it, or make the "
+        "tokenizer with a larger `max_text_bytes`.",
+        (row, largest),
+    )
+    check = tf.debugging.Assert(largest <= max_text_bytes, [message])
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(texts)
