@@ -25,3 +25,7 @@ def shared_data():
 def fixed_seed():
     """The same initial weights, dropout and shuffling in every run."""
     keras.utils.set_random_seed(1234)
+
+
+# Fixtures that tests of several folders use.
+pytest_plugins = ["tests.vocabularies", "tests.serving.exports"]

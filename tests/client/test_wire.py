@@ -16,7 +16,7 @@ import pytest
 from keras_longformer.client import client as serving_client
 from keras_longformer.client.client import ServingClient
 from keras_longformer.client.client import ServingError
-from tests.serving import conftest
+from tests.serving import exports
 from tests.tasks import small
 
 pytest.importorskip("tensorflow_serving.apis.predict_pb2")
@@ -98,7 +98,7 @@ def test_masks_are_joined_across_batches(fill_mask):
 def test_hot_swap_under_load(reviews, reviews_answers, tmp_path):
     path = tmp_path / "reviews"
     shutil.copytree(reviews.folder, path / "1")
-    exported = conftest.Export(None, str(path), str(path / "1"))
+    exported = exports.Export(None, str(path), str(path / "1"))
     with serving(exported, "reviews") as ports:
         stop, failures, count = threading.Event(), [], []
 

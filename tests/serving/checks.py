@@ -7,7 +7,7 @@ import pytest
 
 from keras_longformer.client.client import ServingClient
 from keras_longformer.client.client import ServingError
-from tests.serving import conftest
+from tests.serving import exports
 from tests.serving.stand_in import servers
 from tests.serving.stand_in import versions
 from tests.tasks import small
@@ -51,7 +51,7 @@ def check_server(addresses, protocol, want):
         address, "reviews", protocol=protocol, batch_size=4
     ) as client:
         assert client.status()[-1].state == "AVAILABLE"
-        assert_equal(client.predict([*small.TEXTS, *conftest.ODD_TEXTS]), want)
+        assert_equal(client.predict([*small.TEXTS, *exports.ODD_TEXTS]), want)
         embedded = client.predict(["good"], signature="embed")
         assert embedded["mean_embedding"].shape == (1, 24)
         by_ids = client.predict_inputs(
@@ -60,7 +60,7 @@ def check_server(addresses, protocol, want):
         )
         assert by_ids["label"].dtype == object
         # One bad text among good ones.
-        got = client.predict(["good " * 3, conftest.HOSTILE])
+        got = client.predict(["good " * 3, exports.HOSTILE])
         assert b"max_text_bytes" in got.pop("error")[1]
         for name, x in got.items():
             if x.dtype.kind == "f":

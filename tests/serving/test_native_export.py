@@ -15,15 +15,15 @@ import keras_longformer as klf
 from keras_longformer.ops import native_cpu
 from tests.native.kernel import compiler as compiler
 from tests.native.kernel import kernel as kernel
-from tests.serving import conftest
+from tests.serving import exports
 from tests.tasks import small
 
 
 def export(path):
-    return conftest.export(
+    return exports.export(
         small.make_backbone(),
         path,
-        preprocessor=conftest.make_limited().preprocessor,
+        preprocessor=exports.make_limited().preprocessor,
         buckets=[16],
         batch_sizes=[1],
         native=True,
@@ -190,7 +190,7 @@ def test_the_kernel_must_be_able_to(config, match, tmp_path):
         klf.export_saved_model(
             backbone,
             str(tmp_path),
-            preprocessor=conftest.make_limited().preprocessor,
+            preprocessor=exports.make_limited().preprocessor,
             native=True,
         )
     assert backbone.transformer_layers[0].attention.path in str(info.value)

@@ -7,7 +7,7 @@ import tensorflow as tf
 import keras_longformer as klf
 from keras_longformer.serving import rows as reading
 from keras_longformer.serving.groups import run_in_groups
-from tests.serving import conftest
+from tests.serving import exports
 from tests.tasks import small
 
 TEXTS = [*small.TEXTS, "a good long text " * 100]
@@ -53,7 +53,7 @@ def test_embed_of_a_masked_lm_has_no_global_token(fill_mask):
 
 
 def test_embed_of_a_backbone(embedder):
-    preprocessor = conftest.make_limited().preprocessor
+    preprocessor = exports.make_limited().preprocessor
     want = embeddings(embedder.model, preprocessor, small.TEXTS[2:])
     ids = preprocessor(small.TEXTS[2:])["token_ids"]
     for name in ("serving_default", "embed"):
@@ -150,7 +150,7 @@ def test_groups_keep_the_order_and_the_limit():
 def test_labels_and_reported_texts(reviews):
     call = reviews.signature("serving_default")
     good = call(text=tf.constant(["good"]))
-    got = call(text=tf.constant([conftest.HOSTILE, "good", ""]))
+    got = call(text=tf.constant([exports.HOSTILE, "good", ""]))
     assert (
         b"3100 bytes, more than max_text_bytes=2000" in got["error"][0].numpy()
     )
@@ -183,7 +183,7 @@ def test_too_many_masks(fill_mask, monkeypatch, tmp_path):
     from keras_longformer.tasks.masked_lm import served as heads
 
     monkeypatch.setattr(heads, "MAX_MASKS", 3)
-    limited = conftest.export(
+    limited = exports.export(
         fill_mask.model, tmp_path, batch_sizes=[1], buckets=[64]
     )
     call = limited.signature("serving_default")
@@ -202,17 +202,17 @@ def test_errors(reviews, fill_mask, tmp_path):
         ({"buckets": []}, "from 4 up to the model's 64"),
     ):
         with pytest.raises(ValueError, match=message):
-            conftest.export(reviews.model, tmp_path / "x", **options)
+            exports.export(reviews.model, tmp_path / "x", **options)
     for options, message in (
         ({"over_long": "windows"}, "cannot read long texts"),
         ({"xla": True}, "number of masks"),
         ({"class_names": ["a", "b"]}, "are for a LongformerTextClassifier"),
     ):
         with pytest.raises(ValueError, match=message):
-            conftest.export(fill_mask.model, tmp_path / "x", **options)
+            exports.export(fill_mask.model, tmp_path / "x", **options)
     free = small.make_backbone(max_global_tokens=None)
     with pytest.raises(ValueError, match="max_global_tokens=1"):
-        conftest.export(
+        exports.export(
             free,
             tmp_path / "x",
             xla=True,
@@ -222,14 +222,14 @@ def test_errors(reviews, fill_mask, tmp_path):
 
 def test_bfloat16_and_a_softmax(tmp_path):
     """Half the bytes on disk; answers are float32 still."""
-    preprocessor = conftest.make_limited().preprocessor
+    preprocessor = exports.make_limited().preprocessor
     classifier = klf.LongformerTextClassifier(
         small.make_backbone(dtype="bfloat16"),
         num_classes=3,
         preprocessor=preprocessor,
         activation="softmax",
     )
-    exported = conftest.export(
+    exported = exports.export(
         classifier, tmp_path, batch_sizes=[1], buckets=[64]
     )
     got = exported.signature("serving_default")(text=tf.constant(TEXTS))

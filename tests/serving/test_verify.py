@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_longformer.serving import verify
 from keras_longformer.serving import warmup
 from keras_longformer.serving.verify import verify_saved_model
-from tests.serving import conftest
+from tests.serving import exports
 from tests.tasks import small
 
 text_format = pytest.importorskip("google.protobuf.text_format")
@@ -38,14 +38,14 @@ def test_warmup_has_each_signature_bucket_and_size(embedder):
             length = len(tokenizer.tokenize(value[0])) + 2
         else:
             length = value.shape[1]
-        bucket = min(x for x in conftest.BUCKETS if x >= length)
+        bucket = min(x for x in exports.BUCKETS if x >= length)
         seen.append((request.model_spec.signature_name, bucket, len(value)))
     names = ["serving_default", "embed", "embed_tokens", "embed_tokens_xla"]
     assert seen == [
         (name, bucket, size)
         for name in names
-        for bucket in conftest.BUCKETS
-        for size in conftest.BATCH_SIZES
+        for bucket in exports.BUCKETS
+        for size in exports.BATCH_SIZES
     ]
     assert read_manifest(embedder.folder)["warmup"]["requests"] == len(seen)
 
@@ -153,7 +153,7 @@ def test_without_the_extra(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.warns(UserWarning, match=r"keras_longformer\[serving\]"):
-        exported = conftest.export(conftest.make_limited(), tmp_path)
+        exported = exports.export(exports.make_limited(), tmp_path)
     warmup_ = read_manifest(exported.folder)["warmup"]
     assert warmup_["requests"] == 0
     assert "not installed" in warmup_["missing"]

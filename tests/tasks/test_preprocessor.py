@@ -14,7 +14,7 @@ from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
-from tests.tokenizers.conftest import tiny_vocabulary
+from tests.vocabularies import tiny_vocabulary
 
 TEXTS = ["hello", "", "l", "hello hello hello hello"]
 LABELS = [1, 0, 0, 1]

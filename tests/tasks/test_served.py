@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import keras_longformer as klf
-from tests.serving import conftest
+from tests.serving import exports
 from tests.tasks import small
 
 NAMES = ["O", "GOOD", "BAD"]
@@ -34,7 +34,7 @@ def tagger(tmp_path_factory):
         preprocessor=preprocessor,
         class_names=NAMES,
     )
-    return conftest.export(
+    return exports.export(
         scaled(task),
         tmp_path_factory.mktemp("models") / "tagger",
         over_long="windows",
@@ -91,7 +91,7 @@ def test_choices(tmp_path):
             small.make_tokenizer(), sequence_length=64
         ),
     )
-    exported = conftest.export(
+    exported = exports.export(
         scaled(task), tmp_path / "m", bad_texts="report", **options()
     )
     questions = {
@@ -127,7 +127,7 @@ def test_choices(tmp_path):
         small.make_backbone(), scoring="candidates"
     )
     with pytest.raises(ValueError, match='`scoring="choices"` only'):
-        conftest.export(
+        exports.export(
             candidates, tmp_path / "x", preprocessor=task.preprocessor
         )
 
@@ -147,7 +147,7 @@ def test_several_labels(tmp_path):
     task = make_classifier(
         3, problem_type="multi_label", threshold=[0.5, 0.4, 0.6]
     )
-    exported = conftest.export(task, tmp_path, class_names=NAMES, **options())
+    exported = exports.export(task, tmp_path, class_names=NAMES, **options())
     got = exported.signature("serving_default")(text=tf.constant(small.TEXTS))
     want = tf.sigmoid(task.predict(small.TEXTS, verbose=0)).numpy()
     np.testing.assert_allclose(got["probabilities"], want, atol=1e-4)
@@ -162,7 +162,7 @@ def test_several_labels(tmp_path):
 
 def test_numbers(tmp_path):
     task = make_classifier(1, problem_type="regression")
-    exported = conftest.export(task, tmp_path, **options())
+    exported = exports.export(task, tmp_path, **options())
     got = exported.signature("serving_default")(text=tf.constant(small.TEXTS))
     assert set(got) == {"value"}
     want = task.predict(small.TEXTS, verbose=0)[:, 0]
@@ -176,7 +176,7 @@ def test_embeddings(tmp_path):
             small.make_tokenizer(), sequence_length=64
         ),
     )
-    exported = conftest.export(
+    exported = exports.export(
         scaled(task), tmp_path, over_long="windows", **options()
     )
     call = exported.signature("serving_default")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import keras_longformer as klf
-from tests.serving import conftest
+from tests.serving import exports
 from tests.tasks import small
 
 TEXTS = ["a <mask> text", "<mask> whales and <mask>. " * 2]
@@ -26,7 +26,7 @@ def masked_lm():
 @pytest.fixture(scope="module")
 def exported(masked_lm, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "global_start"
-    return conftest.export(masked_lm, path, batch_sizes=[1], buckets=[32, 64])
+    return exports.export(masked_lm, path, batch_sizes=[1], buckets=[32, 64])
 
 
 def test_global_start(masked_lm, exported):

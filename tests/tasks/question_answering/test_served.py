@@ -12,7 +12,7 @@ from keras_longformer.client.client import ServingClient
 from keras_longformer.serving import warmup
 from keras_longformer.tasks.question_answering.spans import best_spans
 from tests.serving import checks
-from tests.serving import conftest
+from tests.serving import exports
 from tests.serving.stand_in import batching
 from tests.tasks import small
 
@@ -35,7 +35,7 @@ def make_task():
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     """Long contexts by windows; bad texts are reported."""
-    return conftest.export(
+    return exports.export(
         make_task(),
         tmp_path_factory.mktemp("models") / "reader",
         over_long="windows",
@@ -165,9 +165,9 @@ def test_warm_up_fills_each_bucket(reader):
 def test_options(tmp_path):
     task = make_task()
     with pytest.raises(ValueError, match="cannot read long texts by"):
-        conftest.export(task, tmp_path / "x", over_long="head_tail")
+        exports.export(task, tmp_path / "x", over_long="head_tail")
     with pytest.raises(ValueError, match="hold it, a context and 4"):
-        conftest.export(task, tmp_path / "x", buckets=[12])
+        exports.export(task, tmp_path / "x", buckets=[12])
 
 
 def test_client_and_batching_server(reader):

@@ -10,10 +10,10 @@ from keras_longformer.tokenizers.byte_pair.merge_tables import (
     build_merge_tables,
 )
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
-from tests.tokenizers.conftest import KINDS
-from tests.tokenizers.conftest import SPECIAL_TOKENS
-from tests.tokenizers.conftest import random_texts
-from tests.tokenizers.conftest import reference
+from tests.vocabularies import KINDS
+from tests.vocabularies import SPECIAL_TOKENS
+from tests.vocabularies import random_texts
+from tests.vocabularies import reference
 
 ALL_KINDS = [*KINDS, "any"]
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
-from tests.tokenizers.conftest import tiny_vocabulary
+from tests.vocabularies import tiny_vocabulary
 
 TEXTS = ["hello hello", "", "well 😀"]
 
