@@ -134,14 +134,30 @@ def with_length(preprocessor, sequence_length):
     pad_to = preprocessor.pad_to
     if not isinstance(pad_to, str):
         pad_to = length_buckets(sequence_length, shortest=min(pad_to))
+    return with_options(
+        preprocessor, sequence_length=sequence_length, pad_to=pad_to
+    )
+
+
+def with_options(preprocessor, **options):
+    """A copy of a preprocessor with other constructor arguments."""
     return type(preprocessor).from_config(
         {
             **preprocessor.get_config(),
             "tokenizer": preprocessor.tokenizer,
-            "sequence_length": sequence_length,
-            "pad_to": pad_to,
+            **options,
         }
     )
+
+
+def keywords_of(cls):
+    """The names of a constructor's arguments, without `self`, as a set."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    kinds = (
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    )
+    return {p.name for p in parameters if p.kind in kinds} - {"self"}
 
 
 def split_keywords(backbone_cls, keywords):
@@ -152,11 +168,7 @@ def split_keywords(backbone_cls, keywords):
         rest.
     """
     own = {"max_sequence_length", "window_size", "positions"}
-    for name, parameter in inspect.signature(
-        backbone_cls.__init__
-    ).parameters.items():
-        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            own.add(name)
+    own |= keywords_of(backbone_cls)
     return (
         {name: value for name, value in keywords.items() if name in own},
         {name: value for name, value in keywords.items() if name not in own},

@@ -1,93 +1,83 @@
-"""What an exported model computes from token ids: what all kinds share.
+"""What an exported model answers: the contract of a task's served answer.
 
-A head has two halves. `compute` is numbers only and can be compiled; `finish`
-makes what is returned of it, strings too. Between them `merge` puts the windows
-of one text together. All outputs have the batch as first axis, which TF
-Serving's batching splits again.
+    texts -> `rows` of the preprocessor -> `compute` -> `merge` -> `finish`
+
+`compute` is numbers only and can be compiled; `merge` puts the windows of one
+text together; `finish` makes what is returned, strings too. All outputs have
+the batch as first axis, which TF Serving's batching splits again.
+
+What is read is the preprocessor's own: an answer names outputs and says how a
+server should be asked, and no more.
 """
 
-import typing
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from keras_longformer.serving.rows import OVER_LONG
-from keras_longformer.serving.rows import rows_of_texts
 from keras_longformer.text.merging import mean_of_windows
+from keras_longformer.text.rows import Problem
+from keras_longformer.text.rows import Rows
 from keras_longformer.text.windows import Windows
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
-
-
-class Rules(typing.NamedTuple):
-    """How texts become rows.
-
-    Attributes:
-        tokenizer: the `LongformerTokenizer`.
-        longest: int, the most tokens of a row.
-        over_long: one of `rows.OVER_LONG`.
-    """
-
-    tokenizer: LongformerTokenizer
-    longest: int
-    over_long: str
-
-
-class Problem(typing.NamedTuple):
-    """Why some texts or rows cannot be answered.
-
-    Attributes:
-        bad: bool `(b,)`, which ones.
-        before: str, what is said of them before the number.
-        number: int `(b,)`, what there is too much of.
-        after: str, what is said behind it.
-    """
-
-    bad: tf.Tensor
-    before: str
-    number: tf.Tensor
-    after: str
-
-
-class Reading(typing.NamedTuple):
-    """Texts as rows.
-
-    Attributes:
-        windows: the `Windows` of their tokens.
-        problems: of texts that cannot be read.
-        document: what `finish_texts` needs of the texts.
-    """
-
-    windows: Windows
-    problems: Sequence[Problem] = ()
-    document: object = None
 
 
 class Answer:
-    """One kind of answer to a text.
+    """One kind of answer to a text. A task names its own as `served_cls`.
+
+    Args:
+        task: the model.
+        preprocessor: the `RowPreprocessor` that reads its texts.
+        class_names: list of str, what the export was given, or `None`.
 
     Attributes:
-        inputs: tuple of str, the names of the texts that it reads.
-        marks: list of special tokens that are recognised in texts.
-        over_long: tuple of str, what of `rows.OVER_LONG` it can read.
         merging: str, what `merge` does, for people.
+        short_texts: dict of the inputs that stay short in warm-up requests,
+            to bytes; the others fill the row.
+        probe_texts: dict of inputs to tuples of texts for the probe, where its
+            own are not what such an input holds.
     """
 
-    inputs = ("text",)
-    marks = ()
-    over_long = OVER_LONG
     merging = "logits, or hidden states, are averaged over them"
+    short_texts = {}
+    probe_texts = {}
 
-    def read(self, texts: dict[str, tf.Tensor], rules: Rules) -> Reading:
+    def __init__(self, task, preprocessor, class_names=None):
+        if class_names is not None and not hasattr(task, "class_names"):
+            raise ValueError(
+                "`class_names` are for a task with classes. "
+                f"Received: {type(task).__name__}"
+            )
+        self.task = task
+        self.preprocessor = preprocessor
+        self.class_names = class_names
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the texts that it reads."""
+        return self.preprocessor.reads
+
+    @property
+    def over_long(self) -> tuple[str, ...]:
+        """What of `OVER_LONG` it can read."""
+        choices = self.preprocessor.over_long_choices
+        return choices if len(self.inputs) == 1 else _without_tail(choices)
+
+    def as_x(self, texts: dict[str, tf.Tensor]):
+        """Returns texts, string `(b,)` by name, as the preprocessor takes
+        them: one alone, a tuple of a pair, a dict of others."""
+        if self.inputs == ("text",):
+            return texts["text"]
+        if self.inputs == ("text", "text_pair"):
+            return texts["text"], texts["text_pair"]
+        return texts
+
+    def read(
+        self, texts: dict[str, tf.Tensor], longest: int, over_long: str
+    ) -> Rows:
         """Returns the rows of texts, string `(b,)` by the names of inputs."""
-        tokenizer = rules.tokenizer
-        windows = rows_of_texts(
-            tokenizer.tokenize(texts["text"], [*self.marks]),
-            longest=rules.longest,
-            over_long=rules.over_long,
-            start_id=tokenizer.start_token_id,
-            end_id=tokenizer.end_token_id,
+        return self.preprocessor.rows(
+            self.as_x(texts), longest=longest, over_long=over_long
         )
-        return Reading(windows)
 
     def problems(self, rows: tf.RaggedTensor) -> Sequence[Problem]:
         """Returns what is wrong with rows of token ids, int32 `(b, None)`."""
@@ -100,6 +90,22 @@ class Answer:
     def extra_specs(self) -> dict[str, tf.TensorSpec]:
         """Returns the specs of `extras`."""
         return {}
+
+    def compute(self, token_ids, padding_mask, **extras):
+        """Returns the model's numbers, a dict of tensors `(r, ...)`.
+
+        Args:
+            token_ids: int32 `(r, n)`.
+            padding_mask: bool `(r, n)`.
+            **extras: those of `extras`.
+        """
+        raise NotImplementedError
+
+    def outputs(self, token_ids, padding_mask, **extras) -> tf.Tensor:
+        """Returns the task's own outputs, float32, for packed rows."""
+        inputs = self.preprocessor.model_inputs(token_ids, padding_mask)
+        outputs = self.task({**inputs, **extras}, training=False)
+        return tf.cast(outputs, tf.float32)
 
     def merge(
         self, outputs: dict[str, tf.Tensor], windows: Windows
@@ -114,17 +120,59 @@ class Answer:
         return outputs
 
     def finish_texts(
-        self, outputs: dict[str, tf.Tensor], document
+        self, outputs: dict[str, tf.Tensor], source
     ) -> dict[str, tf.Tensor]:
         """Returns the outputs of a signature that takes texts.
 
         Args:
             outputs: those of `merge`.
-            document: what `read` kept of the texts.
+            source: what the preprocessor's `Rows` kept of the texts.
         """
         return self.finish(outputs)
 
     def rules(self) -> dict:
         """Returns what the manifest shall say of texts, besides what holds
-        for all heads."""
+        for all answers."""
         return {}
+
+    def predicted(
+        self, texts: dict[str, list], over_long: str
+    ) -> dict[str, np.ndarray]:
+        """Returns what the task itself says of texts, by the same names.
+
+        What an export is compared with: the task's public methods on raw
+        texts, as its users call them.
+
+        Args:
+            texts: dict of lists of bytes, by the names of inputs.
+            over_long: what of `OVER_LONG` the export does.
+
+        Returns:
+            Dict of arrays, those outputs of the signature that are compared;
+            one at least.
+        """
+        raise NotImplementedError
+
+    def predict(self, texts: dict[str, list], over_long: str):
+        """Returns what the task's `predict`, or `predict_windows`, says."""
+        if over_long == "windows":
+            x = self.as_x({name: tf.constant(x) for name, x in texts.items()})
+            return self.task.predict_windows(x, batch_size=4, verbose=0)
+        return np.concatenate(self.predict_each(texts))
+
+    def predict_each(self, texts: dict[str, tf.Tensor]) -> list[np.ndarray]:
+        """Returns what the task's `predict` says of each text, `(1, ...)`.
+
+        One at a time: each at its own length.
+        """
+        x = self.as_x({name: tf.constant(x) for name, x in texts.items()})
+        # A dataset, since Keras takes no arrays of bytes that are not UTF-8.
+        dataset = tf.data.Dataset.from_tensor_slices((x,)).batch(1)
+        return [
+            self.task.predict(dataset.skip(i).take(1), verbose=0)
+            for i in range(len(dataset))
+        ]
+
+
+def _without_tail(choices):
+    return tuple(choice for choice in choices if choice != "head_tail")

@@ -13,13 +13,14 @@ from keras_longformer.serving import manifest
 from keras_longformer.serving import probe
 from keras_longformer.serving import tracing
 from keras_longformer.serving import warmup
-from keras_longformer.serving.rows import OVER_LONG
+from keras_longformer.serving.checks import check_model
 from keras_longformer.serving.signatures import BAD_TEXTS
 from keras_longformer.serving.signatures import NATIVE
 from keras_longformer.serving.signatures import ServedModel
-from keras_longformer.serving.signatures import check_model
 from keras_longformer.serving.signatures import input_specs
+from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import length_buckets
+from keras_longformer.text.windows import OVER_LONG
 
 
 def export_saved_model(
@@ -28,7 +29,7 @@ def export_saved_model(
     *,
     preprocessor: keras.layers.Layer | None = None,
     buckets: Sequence[int] | None = None,
-    over_long: str = "truncate",
+    over_long: str | None = None,
     bad_texts: str = "fail",
     class_names: Sequence[str] | None = None,
     batch_sizes: Sequence[int] = (1, 2, 4, 8),
@@ -44,36 +45,38 @@ def export_saved_model(
     weights once, without the optimizer's. Its signatures are
 
     - `serving_default`: `text`, string `(b,)`, of any length;
-    - `tokens`: `token_ids`, int32 `(b, n)`, `<s> ... </s>`; padding behind a
+    - `tokens`: `token_ids`, int32 `(b, n)`, `<s> ... </s>`; padding after a
       row's last `</s>` is recognised whatever its id;
     - `embed`: `text`, to `mean_embedding` (over all tokens of the text) and
       `start_embedding` (of `<s>`), float32 `(b, m)`, of length 1.
 
-    The first two return, for a `LongformerTextClassifier`, `probabilities` and
-    `logits` `(b, classes)`, `class_index` `(b,)` and, with `class_names`,
-    `label` `(b,)`; for a `LongformerMaskedLM`, the likeliest `tokens`,
-    `token_ids` and `probabilities`, `(b, masks, 5)`, of each `<mask>` in the
-    text, and their `mask_positions` `(b, masks)`. For a
-    `LongformerQuestionAnswering`, `serving_default` takes `question` and
-    `context`, string `(b,)`, and returns what its `answer` does: `answer`,
-    `start` and `end` (in characters of the context), `score` and
-    `no_answer_score` `(b,)`, and the five best; `tokens` returns columns in
-    place of characters. For a `LongformerBackbone`
-    `serving_default` is `embed`, and `embed_tokens` takes `token_ids`.
+    What the first two return is the task's own, and stands in the docstring of
+    its `served_cls` and in the manifest: classes and probabilities of texts or
+    words, answers with their characters, tokens for each `<mask>`, the best
+    choice, an embedding. A task of several texts has one input for each:
+    `text` and `text_pair`, `question` and `context`, ... For a
+    `LongformerBackbone` `serving_default` is `embed`, and `embed_tokens` takes
+    `token_ids`.
+
+    What is served is what was fitted: texts are read by the preprocessor's
+    `rows` and `model_inputs`, a subclass's too, and the SavedModel's answers
+    are compared with the model's own `predict` of raw texts: short, empty,
+    longer than the model, with special tokens, not UTF-8.
 
     Rows of one batch run at about their own lengths: each is padded to the
     least of `buckets` that holds it, and rows of one bucket run together.
 
     Args:
-        model: a `LongformerTextClassifier`, `LongformerMaskedLM` or
-            `LongformerBackbone`.
+        model: a `LongformerBackbone`, or a task: any subclass of
+            `LongformerTask` with a `served_cls`.
         path: str, the model's folder; made if it is not there.
         preprocessor: what turns texts into token ids, in place of the model's;
             a backbone has none of its own.
         buckets: ints in ascending order, the lengths that rows are padded to.
             The last one is the most tokens of a row. By default 256, 512, ...
             up to the preprocessor's `sequence_length`.
-        over_long: what is read of a text with more tokens. `"truncate"`: its
+        over_long: what is read of a text with more tokens; by default what the
+            preprocessor's `fit` and `predict` read. `"truncate"`: its
             beginning; `"head_tail"`: a quarter of the room from its beginning
             and the rest from its end; `"windows"`: all of it, in windows that
             overlap, whose results are averaged, or the best of which is
@@ -109,13 +112,15 @@ def export_saved_model(
     Returns:
         str, the version's folder. Beside the SavedModel, its `manifest.json`
         says what is in it: configuration, versions, signatures, the rules for
-        texts, and the largest difference between this model's outputs and
-        those of the SavedModel loaded again.
+        texts, and the largest difference between what this model's `predict`
+        says of texts and what the SavedModel, loaded again, answers.
 
     Raises:
-        TypeError: another kind of model.
-        ValueError: a model without preprocessor, or options that cannot be.
-        RuntimeError: the SavedModel's outputs differ from the model's.
+        TypeError: another kind of model or preprocessor.
+        ValueError: a model without preprocessor, one whose `fit` or `predict`
+            reads texts in a way that a graph cannot follow, or options that
+            cannot be.
+        RuntimeError: the SavedModel's answers differ from `predict`'s.
 
     Example:
     ```python
@@ -127,8 +132,10 @@ def export_saved_model(
     if preprocessor is None:
         preprocessor = getattr(model, "preprocessor", None)
     check_model(model, preprocessor)
-    _check_choice("over_long", over_long, OVER_LONG)
-    _check_choice("bad_texts", bad_texts, BAD_TEXTS)
+    if over_long is None:
+        over_long = preprocessor.over_long
+    check_one_of("over_long", over_long, OVER_LONG)
+    check_one_of("bad_texts", bad_texts, BAD_TEXTS)
     buckets = _buckets(model, preprocessor, buckets)
     if xla:
         _check_xla(model)
@@ -172,13 +179,6 @@ def export_saved_model(
         return _publish(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )
 
 
 def _check_xla(model):
@@ -244,8 +244,7 @@ def _write_for_servers(served, functions, folder, path, sizes):
             for name, function in functions.items()
             if not name.endswith(NATIVE)
         },
-        served.tokenizer,
-        served.buckets,
+        served,
         sizes,
     )
     name = os.path.basename(os.path.abspath(path))

@@ -11,10 +11,10 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.serving import probe
-from keras_longformer.serving import rows
 from keras_longformer.serving.signatures import NATIVE
 from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.serving.signatures import input_specs
+from keras_longformer.text.windows import describe
 
 MANIFEST = "manifest.json"
 
@@ -90,12 +90,9 @@ def write(
             ),
         },
         "probe": {
-            "texts": list(probe.TEXTS),
-            **(
-                {"questions": list(probe.QUESTIONS)}
-                if "question" in served.head.inputs
-                else {}
-            ),
+            "compared_with": "what the model's own `predict` says of the "
+            "same raw texts",
+            "inputs": list(served.answer.inputs),
             "largest_difference": difference,
             "tolerance": probe.tolerance(served.backbone.dtype_policy.name),
         },
@@ -137,7 +134,7 @@ def _model(served):
         },
         "dtype_policy": backbone.dtype_policy.name,
     }
-    class_names = getattr(served.head, "class_names", None)
+    class_names = getattr(served.answer, "class_names", None)
     if class_names is not None:
         content["class_names"] = list(class_names)
     return content
@@ -147,22 +144,26 @@ def _text(served):
     longest = served.buckets[-1]
     text = {
         "longest": longest,
-        "over_long": rows.describe(
-            served.over_long, longest, served.head.merging
-        ),
+        "over_long": describe(served.over_long, longest, served.answer.merging),
         "padded_to": served.buckets,
         "max_text_bytes": served.tokenizer.max_text_bytes,
         "bad_texts": _BAD_TEXTS[served.bad_texts],
         "invalid_utf8": "Each invalid byte sequence reads as U+FFFD.",
-        "special_tokens": "Special tokens in a text are ordinary characters.",
+        "special_tokens": _special_tokens(served.tokenizer),
     }
-    text |= served.head.rules()
-    if served.head.marks:
-        text["special_tokens"] = (
-            "'<mask>' is recognised in a text, no other special token."
-        )
-        text["max_masks"] = 128
-    return text
+    return text | served.answer.rules()
+
+
+def _special_tokens(tokenizer):
+    recognised = tokenizer.special_tokens_in_text
+    if not recognised:
+        return "Special tokens in a text are ordinary characters."
+    if recognised is True:
+        recognised = tokenizer.special_tokens
+    return (
+        f"{', '.join(map(repr, recognised))} are recognised in a text, as the "
+        "model's tokenizer was made to: whoever sends texts can send them."
+    )
 
 
 def _native(functions, platforms):

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.serving import groups
-from keras_longformer.serving import rows as reading
-from keras_longformer.serving.answer import Problem
-from keras_longformer.serving.answer import Rules
+from keras_longformer.serving import rows as token_rows
+from keras_longformer.serving.answer import Answer
+from keras_longformer.serving.checks import traced
 from keras_longformer.serving.embedding import EmbeddingAnswer
+from keras_longformer.text.rows import Problem
+from keras_longformer.text.rows import first_message
 
 BAD_TEXTS = ("fail", "report")
 # Ends of the names of signatures that not every machine can run.
@@ -28,12 +29,11 @@ class ServedModel:
     """A model and its preprocessor, as plain functions of tensors.
 
     Args:
-        model: a `LongformerTextClassifier`, `LongformerMaskedLM` or
-            `LongformerBackbone`.
-        preprocessor: what holds its `LongformerTokenizer`.
+        model: a `LongformerBackbone`, or a task with a `served_cls`.
+        preprocessor: the `RowPreprocessor` that reads its texts.
         buckets: ints in ascending order, the lengths that rows are padded to.
             The last is the most tokens of a row.
-        over_long: one of `keras_longformer.serving.rows.OVER_LONG`.
+        over_long: one of the answer's `over_long`.
         bad_texts: `"fail"` or `"report"`.
         class_names: list of str, or `None`.
     """
@@ -49,76 +49,81 @@ class ServedModel:
         class_names: Sequence[str] | None = None,
     ):
         self.model = model
+        self.preprocessor = preprocessor
         self.tokenizer = preprocessor.tokenizer
+        self.pad_id = preprocessor.row_template.pad
         self.buckets = list(buckets)
         self.over_long = over_long
-        self.rules = Rules(self.tokenizer, self.buckets[-1], over_long)
         self.bad_texts = bad_texts
         self.backbone = getattr(model, "backbone", model)
-        self.head, self.embedding = make_answers(
-            model, preprocessor, class_names
-        )
-        if over_long not in self.head.over_long:
+        self.embedding = EmbeddingAnswer(model, preprocessor)
+        self.answer: Answer = self.embedding
+        if model is not self.backbone:
+            self.answer = model.served_cls(model, preprocessor, class_names)
+        elif class_names is not None:
             raise ValueError(
-                f"A {type(model).__name__} cannot read long texts by "
+                "`class_names` are for a task with classes. Received: a "
+                f"{type(model).__name__}"
+            )
+        if over_long not in self.answer.over_long:
+            raise ValueError(
+                f"A {type(model).__name__} cannot read "
+                f"{' and '.join(self.answer.inputs)} by "
                 f'`over_long="{over_long}"`. Take one of '
-                f"{self.head.over_long}."
+                f"{self.answer.over_long}."
             )
 
     def signatures(self, xla: bool) -> dict[str, Callable]:
         """Returns concrete functions by the signatures' names."""
-        answer, embed = self._runner(self.head), self._runner(self.embedding)
-        if self.head is self.embedding:
+        answer, embed = self._runner(self.answer), self._runner(self.embedding)
+        if self.answer is self.embedding:
             embed = answer
         text = self._from_text(self.embedding, embed)
-        if self.head is self.embedding:
+        if self.answer is self.embedding:
             functions = {"serving_default": text, "embed": text}
         else:
             functions = {
-                "serving_default": self._from_text(self.head, answer),
+                "serving_default": self._from_text(self.answer, answer),
                 "embed": text,
             }
         tokens = self._tokens_name()
-        functions[tokens] = self._from_tokens(self.head, answer)
+        functions[tokens] = self._from_tokens(self.answer, answer)
         if xla:
-            compiled = self._runner(self.head, few_shapes=True, jit=True)
-            functions[tokens + XLA] = self._from_tokens(self.head, compiled)
+            compiled = self._runner(self.answer, few_shapes=True, jit=True)
+            functions[tokens + XLA] = self._from_tokens(self.answer, compiled)
         return functions
 
     def native_signatures(self) -> dict[str, Callable]:
         """Returns those to be traced with the compiled kernel."""
-        answer = self._runner(self.head, few_shapes=True)
+        answer = self._runner(self.answer, few_shapes=True)
         return {
-            "serving" + NATIVE: self._from_text(self.head, answer),
-            self._tokens_name() + NATIVE: self._from_tokens(self.head, answer),
+            "serving" + NATIVE: self._from_text(self.answer, answer),
+            self._tokens_name() + NATIVE: self._from_tokens(
+                self.answer, answer
+            ),
         }
 
-    def answer_plainly(
-        self, texts: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        """The answers of `serving_default`, without buckets, layer by layer.
-
-        What an exported graph is compared with.
-        """
-
-        def run(rows, extras):
-            length = tf.cast(rows.bounding_shape(axis=1), tf.int32)
-            inputs = groups.padded(rows, length, self.tokenizer.pad_token_id)
-            return self.head.compute(**inputs, **extras)
-
-        return self._answer_texts(self.head, run, texts)
+    @property
+    def _names(self):
+        return (
+            f"'{self.model.name}' with its {type(self.preprocessor).__name__}"
+        )
 
     def _tokens_name(self):
-        return "embed_tokens" if self.head is self.embedding else "tokens"
+        return "embed_tokens" if self.answer is self.embedding else "tokens"
 
-    def _runner(self, head, few_shapes=False, jit=None):
-        """A function of ragged rows and extras that runs the head's numbers."""
-        compute = tf.function(
-            head.compute, jit_compile=jit, autograph=False
-        ).get_concrete_function(
-            token_ids=TOKEN_IDS,
-            padding_mask=tf.TensorSpec([None, None], tf.bool),
-            **head.extra_specs(),
+    def _runner(self, answer, few_shapes=False, jit=None):
+        """A function of ragged rows and extras that runs `compute`."""
+        compute_of = tf.function(
+            answer.compute, jit_compile=jit, autograph=False
+        )
+        compute = traced(
+            lambda: compute_of.get_concrete_function(
+                token_ids=TOKEN_IDS,
+                padding_mask=tf.TensorSpec([None, None], tf.bool),
+                **answer.extra_specs(),
+            ),
+            f"What {self._names} computes",
         )
         # XLA compiles for each shape.
         run = groups.run_together if few_shapes else groups.run_in_groups
@@ -129,37 +134,41 @@ class ServedModel:
                 rows,
                 extras,
                 buckets=self.buckets,
-                pad_id=self.tokenizer.pad_token_id,
+                pad_id=self.pad_id,
             )
 
         return run_rows
 
-    def _from_text(self, head, run):
+    def _from_text(self, answer, run):
         def from_text(*texts):
-            texts = dict(zip(head.inputs, texts, strict=True))
-            return self._answer_texts(head, run, texts)
+            texts = dict(zip(answer.inputs, texts, strict=True))
+            return self._answer_texts(answer, run, texts)
 
         specs = [
-            tf.TensorSpec([None], tf.string, name=name) for name in head.inputs
+            tf.TensorSpec([None], tf.string, name=name)
+            for name in answer.inputs
         ]
-        return tf.function(
+        function = tf.function(
             from_text, input_signature=specs, autograph=False
-        ).get_concrete_function()
+        )
+        return traced(
+            function.get_concrete_function, f"The reading of {self._names}"
+        )
 
-    def _from_tokens(self, head, run):
+    def _from_tokens(self, answer, run):
         def from_tokens(token_ids):
-            return self._answer_tokens(head, run, token_ids)
+            return self._answer_tokens(answer, run, token_ids)
 
         return tf.function(
             from_tokens, input_signature=[TOKEN_IDS], autograph=False
         ).get_concrete_function()
 
-    def _answer_texts(self, head, run, texts):
+    def _answer_texts(self, answer, run, texts):
         texts, errors = self._within_size(texts)
         with tf.device("CPU"):
-            read = head.read(texts, self.rules)
-        errors = _noted(errors, read.problems)
-        return self._answer(head, run, read.windows.token_ids, errors, read)
+            read = answer.read(texts, self.buckets[-1], self.over_long)
+        errors = first_message(read.problems, errors)
+        return self._answer(answer, run, read.windows.token_ids, errors, read)
 
     def _within_size(self, texts):
         """Empties texts that the tokenizer would refuse, and says why."""
@@ -178,16 +187,16 @@ class ServedModel:
             )
             for name, size in sizes.items()
         ]
-        errors = _noted(errors, problems)
+        errors = first_message(problems, errors)
         fine = tf.equal(errors, "")
         texts = {name: tf.where(fine, x, "") for name, x in texts.items()}
         return texts, errors
 
-    def _answer_tokens(self, head, run, token_ids):
-        rows = reading.rows_of_tokens(
+    def _answer_tokens(self, answer, run, token_ids):
+        rows = token_rows.rows_of_tokens(
             token_ids,
-            end_id=self.tokenizer.end_token_id,
-            pad_id=self.tokenizer.pad_token_id,
+            end_id=self.preprocessor.row_template.end[-1],
+            pad_id=self.pad_id,
         )
         errors = tf.fill(tf.shape(token_ids)[:1], "")
         lengths = rows.row_lengths()
@@ -206,21 +215,13 @@ class ServedModel:
                 tf.reduce_max(tf.where(unknown, token_ids, tf.int32.min), 1),
                 f"; ids are from 0 to {size - 1}.",
             ),
-            *head.problems(rows),
+            *answer.problems(rows),
         ]
-        return self._answer(head, run, rows, _noted(errors, problems), None)
+        return self._answer(
+            answer, run, rows, first_message(problems, errors), None
+        )
 
-    def _answer(self, head, run, rows, errors, read):
-        if head.marks:
-            masks = tf.equal(rows, self.tokenizer.mask_token_id)
-            masks = tf.reduce_sum(tf.cast(masks, tf.int32), 1)
-            problem = Problem(
-                masks > 128,
-                "the text has ",
-                masks,
-                f" masks, more than {128}.",
-            )
-            errors = _noted(errors, [problem])
+    def _answer(self, answer, run, rows, errors, read):
         fine = tf.equal(errors, "")
         if self.bad_texts == "fail":
             check = tf.debugging.Assert(
@@ -231,13 +232,13 @@ class ServedModel:
         room = tf.where(fine, tf.int64.max, 0)
         if read is not None:
             room = tf.gather(room, read.windows.text_index)
-        rows = reading.first_tokens(rows, room)
-        outputs = run(rows, head.extras(rows))
+        rows = token_rows.first_tokens(rows, room)
+        outputs = run(rows, answer.extras(rows))
         if read is None:
-            outputs = head.finish(outputs)
+            outputs = answer.finish(outputs)
         else:
-            outputs = head.merge(outputs, read.windows)
-            outputs = head.finish_texts(outputs, read.document)
+            outputs = answer.merge(outputs, read.windows)
+            outputs = answer.finish_texts(outputs, read.source)
         if self.bad_texts == "report":
             outputs = {name: _where(fine, x) for name, x in outputs.items()} | {
                 "error": errors
@@ -245,61 +246,10 @@ class ServedModel:
         return outputs
 
 
-def make_answers(model, preprocessor, class_names=None):
-    if class_names is not None and not hasattr(model, "class_names"):
-        raise ValueError(
-            "`class_names` are for a LongformerTextClassifier or a "
-            f"LongformerTokenClassifier. Received: {type(model).__name__}"
-        )
-    backbone = getattr(model, "backbone", model)
-    allowed = backbone.max_global_tokens
-    global_start = getattr(
-        preprocessor, "global_start", allowed is None or allowed > 0
-    )
-    embedding = EmbeddingAnswer(backbone, global_start)
-    if model is backbone:
-        return embedding, embedding
-    return model.served_cls(model, preprocessor, class_names), embedding
-
-
 def input_specs(function: Callable) -> dict[str, tf.TensorSpec]:
     """Returns the specs of a concrete function's inputs by name."""
     positional, named = function.structured_input_signature
     return {spec.name: spec for spec in positional} | named
-
-
-def check_model(
-    model: keras.Model, preprocessor: keras.layers.Layer | None
-) -> None:
-    """Raises for what cannot be served.
-
-    Raises:
-        TypeError: a model of another kind.
-        ValueError: no preprocessor.
-    """
-    if not isinstance(model, LongformerBackbone) and not hasattr(
-        model, "served_cls"
-    ):
-        raise TypeError(
-            "`export_saved_model` takes a LongformerBackbone or one of its "
-            f"tasks. Received: {type(model).__name__}"
-        )
-    if preprocessor is None:
-        kind = getattr(model, "preprocessor_cls", None)
-        raise ValueError(
-            f"'{model.name}' has no preprocessor to turn texts into token ids "
-            "with. Pass `preprocessor`, a "
-            f"{getattr(kind, '__name__', 'preprocessor')}(tokenizer)."
-        )
-
-
-def _noted(errors, problems):
-    """Writes an error for rows that have a problem and no error yet."""
-    for bad, before, number, after in problems:
-        number = tf.strings.as_string(number)
-        message = tf.strings.join([before, number, after])
-        errors = tf.where(bad & tf.equal(errors, ""), message, errors)
-    return errors
 
 
 def _where(fine, x):

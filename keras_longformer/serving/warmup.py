@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.serving.signatures import ServedModel
 
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 BATCHING_FILE = "batching_params.pbtxt"
@@ -71,25 +71,23 @@ def serving_protos():
 
 def warmup_inputs(
     signatures: dict[str, Sequence[str]],
-    tokenizer: LongformerTokenizer,
-    buckets: Sequence[int],
+    served: ServedModel,
     batch_sizes: Sequence[int],
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Yields signature names and inputs that run each at each size.
 
     Args:
         signatures: names of signatures, and of their inputs.
-        tokenizer: the one in the graph.
-        buckets: ints, the lengths that rows are padded to.
+        served: the model: its lengths, tokenizer and inputs.
         batch_sizes: ints.
     """
-    tokens = {length: _tokens(tokenizer, length) for length in buckets}
     for name, inputs in signatures.items():
-        for length, size in itertools.product(buckets, batch_sizes):
+        for length, size in itertools.product(served.buckets, batch_sizes):
             if "token_ids" in inputs:
-                yield name, {"token_ids": np.tile(tokens[length], (size, 1))}
+                ids = _tokens(served, length)
+                yield name, {"token_ids": np.tile(ids, (size, 1))}
                 continue
-            texts = _texts(tokenizer, inputs, length)
+            texts = _texts(served, inputs, length)
             yield (
                 name,
                 {
@@ -174,23 +172,30 @@ def check_batch_sizes(
     return sizes
 
 
-def _tokens(tokenizer, length):
-    """int32 `(1, length)`: a question of no tokens and a context, which is a
-    text for those who expect one."""
-    ids = np.full((1, length), tokenizer.unk_token_id, np.int32)
-    ids[0, [1, 2, -1]] = tokenizer.end_token_id
-    ids[0, 0] = tokenizer.start_token_id
+def _tokens(served, length):
+    """int32 `(1, length)`: a row of an empty text and a long one, which is a
+    row of one text for those who expect that."""
+    template = served.preprocessor.row_template
+    ends = [*template.start, *template.between]
+    ids = np.full((1, length), served.tokenizer.unk_token_id, np.int32)
+    ids[0, : len(ends)] = ends
+    ids[0, -len(template.end) :] = template.end
     return ids
 
 
-def _texts(tokenizer, inputs, length):
+def _texts(served, inputs, length):
     """Texts that together fill a row of `length` tokens, or nearly so."""
     unit = " a"
-    sample = len(tokenizer.tokenize(unit * 64))
-    # `<s> text </s>`, or `<s> question </s></s> context </s>`.
-    room = length - 2 * len(inputs)
-    long = (unit * (room * 64 // sample)).encode()
-    short = {"question": b"", "choices": b"a"}
+    sample = len(served.tokenizer.tokenize(unit * 64))
+    room = length - served.preprocessor.row_template.num_special(
+        min(len(inputs), 2)
+    )
+    short = {
+        name: text
+        for name, text in served.answer.short_texts.items()
+        if name in inputs
+    }
+    long = (unit * (max(room, 0) * 64 // sample)).encode()
     return {name: short.get(name, long) for name in inputs}
 
 

@@ -3,6 +3,8 @@
 import os
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from keras_longformer import weights
 from keras_longformer.models import presets
@@ -15,16 +17,76 @@ from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
 
 
 class LongformerTask(LongformerInputs):
-    """A `LongformerBackbone` with a head and a preprocessor.
+    """A `LongformerBackbone` with a head and a preprocessor: the contract.
 
-    A subclass also inherits KerasHub's class for its kind of task, and says
-    how many global tokens its preprocessor marks, and which weights are its
-    head's.
+    A mixin before KerasHub's class for the kind of task. A subclass, in this
+    package or not, carries its facts as class attributes; conversion,
+    fine-tuning and export read them, and know no task by name.
+
+    Attributes:
+        preprocessor_cls: a `RowPreprocessor`, which reads its texts.
+        served_cls: a `keras_longformer.serving.answer.Answer`, what an
+            exported model answers, or `None`: it cannot be exported.
+        default_max_global_tokens: int, how many tokens its preprocessor marks
+            global, or `None` for any number.
+        head_weights: patterns of the names of its head's weights, which start
+            from random numbers where a preset does not have them.
+
+    and says its losses and metrics in `default_loss`, `default_metrics` and
+    `default_weighted_metrics`.
     """
 
     backbone_cls = LongformerBackbone
+    preprocessor_cls = None
+    served_cls = None
     default_max_global_tokens = None
-    head_weights = ()  # patterns of their names
+    head_weights = ()
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        metrics="auto",
+        weighted_metrics="auto",
+        **kwargs,
+    ):
+        """Keras' `compile`, with defaults for this task.
+
+        Args:
+            optimizer: `"auto"` is Adam with a rate of 5e-5.
+            loss: `"auto"` is `default_loss()`.
+            metrics: `"auto"` is `default_metrics()`.
+            weighted_metrics: `"auto"` is `default_weighted_metrics()`.
+            **kwargs: as for `keras.Model.compile`.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(5e-5)
+        if loss == "auto":
+            loss = self.default_loss()
+        if metrics == "auto":
+            metrics = self.default_metrics()
+        if weighted_metrics == "auto":
+            weighted_metrics = self.default_weighted_metrics()
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            **kwargs,
+        )
+
+    def default_loss(self):
+        """Returns the loss of `compile`: cross-entropy over logits."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def default_metrics(self):
+        """Returns the metrics of `compile`: none."""
+        return None
+
+    def default_weighted_metrics(self):
+        """Returns the metrics of `compile` that sample weights count in."""
+        return None
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
@@ -38,13 +100,13 @@ class LongformerTask(LongformerInputs):
             load_weights: bool, `False` starts from random weights.
             **kwargs: those of the backbone's `from_preset`
                 (`max_sequence_length`, `window_size`, `positions`,
-                `max_global_tokens`, `dropout`, `dtype`, ...) and of this
-                class's constructor. Without `num_classes`, a classifier's head
-                comes from the preset; with it, the head starts from random
-                weights. Without `preprocessor`, one is made from the
-                preset's tokenizer: texts are truncated to
-                `max_sequence_length` tokens, and padded to the least of 256,
-                512, ... that holds the longest of the batch.
+                `max_global_tokens`, `dropout`, `dtype`, ...), of this class's
+                constructor, and of its preprocessor's (`over_long`, ...).
+                Without `num_classes`, a classifier's head comes from the
+                preset; with it, the head starts from random weights. Without
+                `preprocessor`, one is made from the preset's tokenizer: texts
+                are truncated to `max_sequence_length` tokens, and padded to
+                the least of 256, 512, ... that holds the longest of the batch.
 
         Returns:
             The task. Weights that a preset does not have, such as those of a
@@ -53,13 +115,16 @@ class LongformerTask(LongformerInputs):
         Raises:
             ValueError: a preset of another kind, a broken file, or weights
                 that do not fit.
-            TypeError: an argument that neither the backbone nor this class
-                takes.
+            TypeError: an argument that neither the backbone, nor this class,
+                nor its preprocessor takes.
         """
         preset = os.fspath(preset)
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
+        options = cls._preprocessor_options(kwargs)
         if weights.preset_kind(preset) == "keras_hub":
-            return cls._from_own_preset(preset, load_weights, own, kwargs)
+            return cls._from_own_preset(
+                preset, load_weights, own, options, kwargs
+            )
         making_long = {
             name: own.pop(name)
             for name in ("max_sequence_length", "window_size", "positions")
@@ -73,9 +138,7 @@ class LongformerTask(LongformerInputs):
             **own,
         }
         if "preprocessor" not in kwargs:
-            kwargs["preprocessor"] = cls._preprocessor(
-                foreign, **cls._preprocessor_options(kwargs)
-            )
+            kwargs["preprocessor"] = cls._preprocessor(foreign, **options)
         cls._read_head(foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
@@ -112,7 +175,8 @@ class LongformerTask(LongformerInputs):
         classifier.predict_windows(["a text of 50,000 tokens ..."])
         ```
         """
-        if not hasattr(self.preprocessor, "windows"):
+        ways = getattr(self.preprocessor, "over_long_choices", ())
+        if "windows" not in ways:
             raise ValueError(
                 f"`predict_windows` of '{self.name}' ({type(self).__name__}) "
                 "needs a preprocessor that cuts texts into windows. Received: "
@@ -198,7 +262,7 @@ class LongformerTask(LongformerInputs):
         return [*self.backbone._flatten_layers(), optimizer]
 
     @classmethod
-    def _from_own_preset(cls, preset, load_weights, own, kwargs):
+    def _from_own_preset(cls, preset, load_weights, own, options, kwargs):
         """A preset of ours, which KerasHub loads as it was saved."""
         if "dtype" in own:
             kwargs["dtype"] = own.pop("dtype")
@@ -209,6 +273,10 @@ class LongformerTask(LongformerInputs):
             length = preprocessor.sequence_length
             if length is None or length > longest:  # Saved for another task.
                 task.preprocessor = presets.with_length(preprocessor, longest)
+            if options:
+                task.preprocessor = presets.with_options(
+                    task.preprocessor, **options
+                )
         allowed = task.backbone.max_global_tokens
         wanted = cls.default_max_global_tokens
         if allowed is not None and wanted is not None and allowed < wanted:
@@ -233,8 +301,18 @@ class LongformerTask(LongformerInputs):
 
     @classmethod
     def _preprocessor_options(cls, kwargs):
-        """Returns what of the head's keywords its preprocessor must know."""
-        return {}
+        """Takes the preprocessor's arguments out of `from_preset`'s.
+
+        Those that the task's constructor takes as well stay there.
+        """
+        if "preprocessor" in kwargs:
+            return {}
+        its = presets.keywords_of(cls.preprocessor_cls)
+        both = its & presets.keywords_of(cls)
+        options = {
+            name: kwargs.pop(name) for name in its - both if name in kwargs
+        }
+        return options | {name: kwargs[name] for name in both & kwargs.keys()}
 
     def _check_keywords(self, keywords):
         check_keywords(self, keywords, known=("compile", "name", "trainable"))
@@ -265,3 +343,20 @@ class LongformerTask(LongformerInputs):
     @classmethod
     def _read_head(cls, foreign, kwargs):
         """Takes from the preset what the head's constructor must know."""
+
+
+def check_labels(x, y, wanted: str) -> None:
+    """Raises `ValueError` where `fit` was given data without labels.
+
+    Args:
+        x, y: those of `fit`.
+        wanted: str, such as "labels: `fit(texts, labels)`".
+    """
+    is_data = isinstance(
+        x, dict | list | np.ndarray | tf.Tensor | tf.RaggedTensor
+    )
+    if y is None and is_data:
+        raise ValueError(
+            f"`fit` needs {wanted}, or a `tf.data.Dataset` of both. "
+            "Received: y=None"
+        )

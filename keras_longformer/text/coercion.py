@@ -1,4 +1,6 @@
-"""Takes texts and ids in the forms that Keras users have them in."""
+"""Takes texts, ids and options in the forms that Keras users have them in."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -74,3 +76,34 @@ def flat(texts: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
     if isinstance(texts, tf.RaggedTensor):
         texts = texts.flat_values
     return tf.reshape(texts, [-1])
+
+
+def as_ragged(values):
+    """Returns lists of lists as a ragged tensor, which Keras cuts into batches.
+
+    Anything else, `None` included, is returned as it is.
+    """
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        values = [
+            row if isinstance(row, str | bytes) else [*row] for row in values
+        ]
+    is_nested = isinstance(values, list) and any(
+        isinstance(row, list | tuple | np.ndarray) for row in values
+    )
+    if not is_nested:
+        return values
+    return tf.ragged.constant([[*row] for row in values])
+
+
+def as_labels(values):
+    """Returns labels as they came, a list as the tensor that it stands for."""
+    return tf.convert_to_tensor(values) if isinstance(values, list) else values
+
+
+def check_one_of(name: str, value, choices: Sequence) -> None:
+    """Raises `ValueError` where an option is not one of its choices."""
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {tuple(choices)}. "
+            f"Received: {name}={value!r}"
+        )

@@ -3,8 +3,9 @@
     one segment     <s> a a a </s>
     two segments    <s> a a a </s> </s> b b </s>
 
-as RoBERTa was trained. KerasHub's `MultiSegmentPacker` needs a fixed length;
-here rows may be padded to the longest of the batch or to a few fixed lengths.
+or whatever a `RowTemplate` says. KerasHub's `MultiSegmentPacker` needs a fixed
+length; here rows may be padded to the longest of the batch or to a few fixed
+lengths.
 """
 
 import typing
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from numbers import Integral
 
 import tensorflow as tf
+
+from keras_longformer.text.template import RowTemplate
 
 TRUNCATIONS = ("round_robin", "waterfall")
 PADDINGS = ("sequence_length", "longest")
@@ -25,7 +28,7 @@ class Packed(typing.NamedTuple):
         token_ids: int `(b, n)`.
         padding_mask: bool `(b, n)`, `True` at tokens, special ones included.
         second_start: int32 `(b,)`, the column of the second segment's first
-            token, or the first column behind all tokens without one.
+            token, or the first column after all tokens without one.
     """
 
     token_ids: tf.Tensor
@@ -37,9 +40,7 @@ def pack(
     first: tf.RaggedTensor,
     second: tf.RaggedTensor | None = None,
     *,
-    start_id: int,
-    end_id: int,
-    pad_id: int,
+    template: RowTemplate,
     sequence_length: int | None = None,
     pad_to: PadTo = "sequence_length",
     truncate: str = "round_robin",
@@ -47,12 +48,12 @@ def pack(
     """Packs one or two segments a row into a dense batch.
 
     Anything that comes one per token is packed the same way: character
-    offsets, for example, with 0 for the three ids.
+    offsets, for example, with `template.filled_with(0)`.
 
     Args:
         first: int, ragged `(b, None)`.
         second: int, ragged `(b, None)`, or `None`.
-        start_id, end_id, pad_id: what stands for `<s>`, `</s>` and padding.
+        template: the special tokens around the segments.
         sequence_length: the most tokens of a row, special ones included; the
             rest is cut off. `None` cuts nothing.
         pad_to: `"sequence_length"` pads to it; `"longest"` to the longest row
@@ -67,32 +68,36 @@ def pack(
     second_size = tf.zeros_like(first_size)
     if second is not None:
         second_size = tf.cast(second.row_lengths(), tf.int32)
-    num_special = 2 if second is None else 4
+    num_special = template.num_special(1 if second is None else 2)
     if sequence_length is not None:
         sequence_length = int(sequence_length)
         room = sequence_length - num_special
         first_size = _first_share(first_size, second_size, room, truncate)
         second_size = tf.minimum(second_size, room - first_size)
     size = first_size + second_size + num_special
-    second_start = first_size + (2 if second is None else 3)
+    lead = len(template.start)
+    first_end = lead + first_size
+    gap = template.end if second is None else template.between
+    second_start = first_end + len(gap)
     length = _padded_length(size, num_special, sequence_length, pad_to)
 
     column = tf.range(length)
-    after_first = column - first_size[:, None] - 1
-    start = tf.fill([tf.size(size), 1], tf.cast(start_id, first.dtype))
-    token_ids = tf.concat([start, _dense(first, length - 1)], 1)
-    token_ids = tf.where(after_first < 0, token_ids, pad_id)
-    is_end = tf.equal(after_first, 0)
+    start = tf.cast(tf.constant([template.start]), first.dtype)
+    start = tf.tile(start, [tf.size(size), 1])
+    token_ids = tf.concat([start, _dense(first, length - lead)], 1)
+    token_ids = tf.where(column < first_end[:, None], token_ids, template.pad)
+    token_ids = _put(token_ids, column, first_end, gap)
     if second is not None:
         within = column - second_start[:, None]
         is_second = (within >= 0) & (within < second_size[:, None])
         within = tf.where(is_second, within, 0)
         shifted = tf.gather(_dense(second, length), within, batch_dims=1)
         token_ids = tf.where(is_second, shifted, token_ids)
-        is_end |= tf.equal(after_first, 1)
-        is_end |= tf.equal(column, size[:, None] - 1)
+        token_ids = _put(
+            token_ids, column, second_start + second_size, template.end
+        )
     return Packed(
-        token_ids=tf.where(is_end, end_id, token_ids),
+        token_ids=token_ids,
         padding_mask=column < size[:, None],
         second_start=second_start,
     )
@@ -104,27 +109,24 @@ def pad_rows(
     pad_id: int,
     sequence_length: int | None = None,
     pad_to: PadTo = "sequence_length",
+    shortest: int = 1,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Pads rows that have their special tokens, as `pack` pads.
 
     Args:
         rows: int, ragged `(b, None)`, none longer than `sequence_length`.
-        pad_id, sequence_length, pad_to: as `pack` takes them.
+        pad_id: int, what stands for padding.
+        sequence_length, pad_to: as `pack` takes them.
+        shortest: int, the columns of a batch without any rows.
 
     Returns:
         `token_ids`, int, and `padding_mask`, bool, `(b, n)`.
     """
     size = tf.cast(rows.row_lengths(), tf.int32)
-    length = _padded_length(size, 1, sequence_length, pad_to)
+    length = _padded_length(size, shortest, sequence_length, pad_to)
     padding_mask = tf.range(length) < size[:, None]
     token_ids = tf.where(padding_mask, _dense(rows, length), pad_id)
     return token_ids, padding_mask
-
-
-def start_mask(token_ids: tf.Tensor) -> tf.Tensor:
-    """Returns bool `(b, n)`, `True` in the first column, where `<s>` is."""
-    is_first = tf.equal(tf.range(tf.shape(token_ids)[1]), 0)
-    return tf.broadcast_to(is_first, tf.shape(token_ids))
 
 
 def length_buckets(longest: int, shortest: int = 256) -> list[int]:
@@ -185,10 +187,18 @@ def _first_share(first_size, second_size, room, truncate):
     return tf.minimum(first_size, tf.minimum(share, room))
 
 
+def _put(token_ids, column, at, ids):
+    """Writes `ids` into each row, from the column `at` `(b,)` on."""
+    for offset, i in enumerate(ids):
+        here = tf.equal(column, at[:, None] + offset)
+        token_ids = tf.where(here, tf.cast(i, token_ids.dtype), token_ids)
+    return token_ids
+
+
 def _padded_length(size, num_special, sequence_length, pad_to):
     """Returns the number of columns: an int where it is always the same."""
     if pad_to == "sequence_length" and sequence_length is not None:
-        return sequence_length
+        return int(sequence_length)
     longest = tf.reduce_max(tf.concat([size, [num_special]], 0))
     if isinstance(pad_to, str):
         return longest
@@ -197,7 +207,7 @@ def _padded_length(size, num_special, sequence_length, pad_to):
 
 
 def _dense(rows: tf.RaggedTensor, length: int | tf.Tensor) -> tf.Tensor:
-    """Returns dense `(b, length)`, cut off or with 0 behind each row."""
+    """Returns dense `(b, length)`, cut off or with 0 after each row."""
     if isinstance(length, int):
         return rows.to_tensor(shape=[None, length])
     dense = rows.to_tensor()[:, :length]

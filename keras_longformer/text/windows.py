@@ -7,16 +7,24 @@ For rows of `longest=6` tokens, `<s> ... </s>`, and the tokens 1 to 9,
 Every token is in a window, and the last window ends with the text. A prefix,
 such as a question, stands in front of each window. All of it is stock
 TensorFlow on ragged tensors, for whole batches and in any graph.
-`keras_longformer/text/merging.py` puts together what a model says of them.
+`merging.py` puts together what a model says of them.
 """
 
 import typing
-from collections.abc import Sequence
 from numbers import Integral
 
 import tensorflow as tf
 
-from keras_longformer.text.packing import pad_rows
+from keras_longformer.text.packing import Packed
+from keras_longformer.text.template import RowTemplate
+from keras_longformer.text.template import repeated
+
+# What is read of a text that is longer than a row.
+OVER_LONG = ("truncate", "head_tail", "windows")
+
+# Sun et al., 2019 (https://arxiv.org/abs/1905.05583), 5.3.1, read the first
+# 128 and the last 382 of 510 tokens, and found this best.
+HEAD_PART = 4
 
 # What neighbouring windows share: enough to hold a few sentences.
 OVERLAP_PART = 8
@@ -50,7 +58,7 @@ def cut_windows(
     prefix: tf.RaggedTensor,
     *,
     longest: int,
-    end_id: int,
+    template: RowTemplate,
     stride: int | None = None,
     max_windows: int | None = None,
 ) -> Windows:
@@ -62,7 +70,7 @@ def cut_windows(
         prefix: int32, ragged `(b, None)`, what stands in front of each window
             of a text: `<s>`, or `<s> question </s></s>`.
         longest: int, the most tokens of a row.
-        end_id: int, the id of `</s>`.
+        template: the special tokens of a row; its `end` ends each window.
         stride: int, how many tokens further each window begins than the one
             before it. By default 7/8 of what a window holds; never more than
             it holds, so that every token is in a window.
@@ -75,11 +83,11 @@ def cut_windows(
     """
     check_stride(stride, longest)
     prefix_lengths = prefix.row_lengths()
-    room = longest - 1 - prefix_lengths
+    room = longest - len(template.end) - prefix_lengths
     check = tf.debugging.Assert(
         tf.reduce_all(room > 0),
         [
-            f"A row of {longest} tokens has no room for the text behind "
+            f"A row of {longest} tokens has no room for the text after "
             "a prefix of so many tokens: ",
             tf.reduce_max(tf.concat([prefix_lengths, [0]], 0)),
         ],
@@ -105,12 +113,11 @@ def cut_windows(
     pieces = slices(
         token_ids, starts + tf.gather(token_ids.row_starts(), of), sizes
     )
-    ends = tf.fill([tf.size(of), 1], tf.cast(end_id, tf.int32))
     rows = tf.concat(
         [
             tf.cast(tf.gather(prefix, of), tf.int32),
             tf.cast(pieces, tf.int32),
-            ends,
+            repeated(template.end, pieces),
         ],
         1,
     )
@@ -132,10 +139,98 @@ def slices(
     return at.with_values(tf.gather(rows.values, at.values))
 
 
-def repeated(token_id: int, like: tf.RaggedTensor) -> tf.RaggedTensor:
-    """Returns int32, ragged `(b, None)`, one `token_id` in each row."""
-    column = tf.fill([like.nrows(tf.int32), 1], tf.cast(token_id, tf.int32))
-    return tf.RaggedTensor.from_tensor(column)
+def read_long(
+    token_ids: tf.RaggedTensor,
+    prefix: tf.RaggedTensor,
+    *,
+    longest: int,
+    template: RowTemplate,
+    over_long: str = "truncate",
+    stride: int | None = None,
+) -> Windows:
+    """Returns rows of texts, read in one of the ways of `OVER_LONG`.
+
+    For `longest=6` and the tokens 1 to 9,
+
+        truncate     <s> 1 2 3 4 </s>
+        head_tail    <s> 1 7 8 9 </s>
+        windows      <s> 1 2 3 4 </s>   <s> 4 5 6 7 </s>   <s> 6 7 8 9 </s>
+
+    Args:
+        token_ids, prefix, longest, template, stride: as for `cut_windows`.
+        over_long: what is read of a longer text.
+
+    Returns:
+        `Windows`, one of each text but for `"windows"`. Of `"head_tail"`, the
+        columns of a row's tail do not count the text's tokens.
+    """
+    if over_long == "head_tail":
+        room = longest - len(template.end) - prefix.row_lengths()
+        token_ids = _head_and_tail(token_ids, room)
+    return cut_windows(
+        token_ids,
+        prefix,
+        longest=longest,
+        template=template,
+        stride=stride,
+        max_windows=None if over_long == "windows" else 1,
+    )
+
+
+def one_row_each(packed: Packed) -> Windows:
+    """Returns the `Windows` of rows that are packed, one of each text."""
+    rows = tf.ragged.boolean_mask(packed.token_ids, packed.padding_mask)
+    index = tf.range(rows.nrows(tf.int32))
+    return Windows(
+        token_ids=tf.cast(rows, tf.int32),
+        text_index=index,
+        first_token=tf.zeros_like(index),
+        first_column=tf.zeros_like(index),
+        num_tokens=tf.cast(rows.row_lengths(), tf.int32),
+        num_texts=rows.nrows(tf.int32),
+    )
+
+
+def describe(over_long: str, longest: int, merging: str) -> str:
+    """Says in one sentence what is read of a long text.
+
+    Args:
+        over_long: one of `OVER_LONG`.
+        longest: int, the most tokens of a row.
+        merging: str, what is done with the answers of windows.
+    """
+    room = longest - 2
+    if over_long == "head_tail":
+        head = room // HEAD_PART
+        return (
+            f"Of a text of more than {longest} tokens, special ones included, "
+            f"the first {head} and the last {room - head} are read."
+        )
+    if over_long == "windows":
+        return (
+            f"A text of more than {longest} tokens, special ones included, is "
+            f"read in windows that overlap by at least {room // OVERLAP_PART} "
+            f"tokens; {merging}."
+        )
+    return (
+        f"Only the first {longest} tokens, special ones included, are read; "
+        "the rest of the text is cut off."
+    )
+
+
+def _head_and_tail(token_ids, room):
+    """Keeps a quarter of the `room`, int64 `(b,)`, from the beginning of each
+    longer text and the rest from its end."""
+    lengths = token_ids.row_lengths()
+    column = tf.ragged.range(lengths)
+    row = column.value_rowids()
+    room = tf.gather(room, row)
+    head = room // HEAD_PART
+    size = tf.gather(lengths, row)
+    from_end = size - column.values
+    is_read = (column.values < head) | (from_end <= room - head)
+    is_read |= size <= room
+    return tf.ragged.boolean_mask(token_ids, column.with_values(is_read))
 
 
 def check_stride(stride: int | None, longest: int) -> None:
@@ -148,68 +243,3 @@ def check_stride(stride: int | None, longest: int) -> None:
             f"one before, from 1 to less than the {longest} tokens of a row. "
             f"Received: stride={stride!r}. Try {max(1, longest // 2)}."
         )
-
-
-class TextWindows:
-    """Turns texts of any length into windows for the model.
-
-    A mixin before `TextPacking`, for preprocessors of one text a row, which
-    say in `model_inputs` what the model takes.
-    """
-
-    def windows(
-        self, x: str | Sequence[str], stride: int | None = None
-    ) -> tuple[dict[str, tf.Tensor], Windows]:
-        """Returns the model's inputs for every window of every text.
-
-        Args:
-            x: a string or a batch of strings, of any length.
-            stride: as `cut_windows` takes it.
-
-        Returns:
-            The dict that `call` gives as `x`, with a row for each window, and
-            the `Windows` that say what each row is of.
-
-        Raises:
-            ValueError: pairs of texts, or a `sequence_length` of `None`.
-        """
-        if isinstance(x, tuple | dict):
-            raise ValueError(
-                f"{type(self).__name__} makes windows of one text a row. "
-                f"Received: a {type(x).__name__} of {len(x)}."
-            )
-        longest = windows_length(self)
-        tokens = self.token_rows(x)
-        with tf.device("CPU"):
-            windows = cut_windows(
-                tokens,
-                repeated(self.tokenizer.start_token_id, tokens),
-                longest=longest,
-                end_id=self.tokenizer.end_token_id,
-                stride=stride,
-            )
-            return self.model_inputs(*self.pad_windows(windows)), windows
-
-    def pad_windows(self, windows: Windows) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns `token_ids` int32 and `padding_mask` bool, `(r, n)`."""
-        return pad_rows(
-            windows.token_ids,
-            pad_id=self.tokenizer.pad_token_id,
-            sequence_length=self.sequence_length,
-            pad_to=self.pad_to,
-        )
-
-
-def windows_length(preprocessor) -> int:
-    """Returns the most tokens of a window's row.
-
-    Raises:
-        ValueError: the preprocessor has no limit to cut at.
-    """
-    if preprocessor.sequence_length is None:
-        raise ValueError(
-            "Windows are of `sequence_length` tokens, and this preprocessor "
-            f"({type(preprocessor).__name__}) has none: make it with "
-            "`sequence_length=4096`, or what the model reads."
-        )
-    return int(preprocessor.sequence_length)

@@ -3,3 +3,8 @@
 from keras_longformer.tokenizers.byte_pair.tokenizer import (
     LongformerTokenizer as LongformerTokenizer,
 )
+from keras_longformer.tokenizers.contract import (
+    GraphTokenizer as GraphTokenizer,
+)
+from keras_longformer.tokenizers.contract import Tokens as Tokens
+from keras_longformer.tokenizers.opening import open_tokenizer as open_tokenizer

@@ -87,29 +87,6 @@ def test_windows_are_averaged(embedder):
     )
 
 
-@pytest.mark.parametrize(
-    ("over_long", "want"),
-    [
-        ("truncate", [[0, 11, 12, 13, 14, 2], [0, 21, 2], [0, 2]]),
-        ("head_tail", [[0, 11, 17, 18, 19, 2], [0, 21, 2], [0, 2]]),
-        (
-            "windows",
-            [[0, 11, 12, 13, 14, 2], [0, 15, 16, 17, 18, 2]]
-            + [[0, 16, 17, 18, 19, 2], [0, 21, 2], [0, 2]],
-        ),
-    ],
-)
-def test_over_long(over_long, want):
-    ids = tf.ragged.constant([[*range(11, 20)], [21], []], tf.int32)
-    got = reading.rows_of_texts(
-        ids, longest=6, over_long=over_long, start_id=0, end_id=2
-    )
-    assert got.token_ids.to_list() == want
-    if over_long == "windows":
-        assert got.text_index.numpy().tolist() == [0, 0, 0, 1, 2]
-    assert str(6) in reading.describe(over_long, 6, "they are averaged")
-
-
 def test_rows_of_tokens():
     """Any padding behind the last `</s>`; `<pad>` anywhere."""
     ids = [[0, 5, 2, 0, 0], [0, 5, 6, 7, 2], [0, 5, 2, 2, 9], [1, 1, 1, 1, 1]]
@@ -204,7 +181,7 @@ def test_errors(reviews, fill_mask, tmp_path):
         with pytest.raises(ValueError, match=message):
             exports.export(reviews.model, tmp_path / "x", **options)
     for options, message in (
-        ({"over_long": "windows"}, "cannot read long texts"),
+        ({"over_long": "windows"}, "cannot read text by"),
         ({"xla": True}, "number of masks"),
         ({"class_names": ["a", "b"]}, "are for a LongformerTextClassifier"),
     ):

@@ -6,21 +6,24 @@ import tensorflow as tf
 
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.text.merging import tokens_of_windows
+from keras_longformer.text.template import RowTemplate
+from keras_longformer.text.template import repeated
 from keras_longformer.text.windows import cut_windows
-from keras_longformer.text.windows import repeated
 from tests.tasks import small
 
 LONG = "a long and good text about whales. " * 9
 TEXTS = ["good", LONG, "", "x" * 100]
+
+TEMPLATE = RowTemplate(start=(0,), between=(2, 2), end=(2,), pad=1)
 
 
 def windows_of(lengths, longest, stride=None):
     texts = tf.RaggedTensor.from_row_lengths(
         tf.range(sum(lengths)), tf.constant(lengths, tf.int64)
     )
-    prefix = tf.concat([repeated(0, texts)] * 3, 1)
+    prefix = tf.concat([repeated((0,), texts)] * 3, 1)
     return texts, cut_windows(
-        texts, prefix, longest=longest, end_id=2, stride=stride
+        texts, prefix, longest=longest, template=TEMPLATE, stride=stride
     )
 
 

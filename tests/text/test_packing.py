@@ -6,9 +6,10 @@ import tensorflow as tf
 from keras_longformer.text.packing import check_packing
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.packing import pack
+from keras_longformer.text.template import RowTemplate
 
 S, E, P = 100, 102, 101  # `<s>`, `</s>` and padding.
-IDS = {"start_id": S, "end_id": E, "pad_id": P}
+IDS = {"template": RowTemplate((S,), (E, E), (E,), P)}
 
 
 def ragged(*rows):

@@ -7,8 +7,13 @@ import tensorflow as tf
 from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
+from keras_longformer.text.template import RowTemplate
+from keras_longformer.text.template import repeated
 from keras_longformer.text.windows import cut_windows
-from keras_longformer.text.windows import repeated
+from keras_longformer.text.windows import describe
+from keras_longformer.text.windows import read_long
+
+TEMPLATE = RowTemplate(start=(0,), between=(2, 2), end=(2,), pad=1)
 
 
 def cut(lengths, prefixes=None, **options):
@@ -16,11 +21,11 @@ def cut(lengths, prefixes=None, **options):
     texts = [[*range(10, 10 + length)] for length in lengths]
     texts = tf.ragged.constant(texts, tf.int32, row_splits_dtype=tf.int64)
     if prefixes is None:
-        prefixes = repeated(0, texts)
+        prefixes = repeated((0,), texts)
     else:
         prefixes = tf.ragged.constant(prefixes, tf.int32)
         prefixes = prefixes.with_row_splits_dtype(tf.int64)
-    return texts, cut_windows(texts, prefixes, end_id=2, **options)
+    return texts, cut_windows(texts, prefixes, template=TEMPLATE, **options)
 
 
 @pytest.mark.parametrize("stride", [None, 1, 2, 5, 17])
@@ -85,8 +90,8 @@ def test_in_a_graph_of_any_batch():
 
     @tf.function(input_signature=[spec])
     def rows(texts):
-        prefix = repeated(0, texts)
-        return cut_windows(texts, prefix, longest=5, end_id=2)
+        prefix = repeated((0,), texts)
+        return cut_windows(texts, prefix, longest=5, template=TEMPLATE)
 
     texts, want = cut([8, 0, 2], longest=5)
     got = rows(texts)
@@ -127,5 +132,33 @@ def test_errors(tiny):
     )
     with pytest.raises(ValueError, match="`sequence_length` tokens, and this"):
         preprocessor.windows(["hello"])
+    preprocessor.sequence_length = 10
     with pytest.raises(ValueError, match="one text a row.*tuple of 2"):
         preprocessor.windows((["a"], ["b"]))
+
+
+@pytest.mark.parametrize(
+    ("over_long", "want"),
+    [
+        ("truncate", [[0, 11, 12, 13, 14, 2], [0, 21, 2], [0, 2]]),
+        ("head_tail", [[0, 11, 17, 18, 19, 2], [0, 21, 2], [0, 2]]),
+        (
+            "windows",
+            [[0, 11, 12, 13, 14, 2], [0, 15, 16, 17, 18, 2]]
+            + [[0, 16, 17, 18, 19, 2], [0, 21, 2], [0, 2]],
+        ),
+    ],
+)
+def test_read_long(over_long, want):
+    ids = tf.ragged.constant([[*range(11, 20)], [21], []], tf.int32)
+    got = read_long(
+        ids,
+        repeated((0,), ids),
+        longest=6,
+        over_long=over_long,
+        template=TEMPLATE,
+    )
+    assert got.token_ids.to_list() == want
+    if over_long == "windows":
+        assert got.text_index.numpy().tolist() == [0, 0, 0, 1, 2]
+    assert str(6) in describe(over_long, 6, "they are averaged")

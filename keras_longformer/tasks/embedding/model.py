@@ -14,6 +14,7 @@ from keras_longformer.tasks.embedding.preprocessor import (
 )
 from keras_longformer.tasks.embedding.served import EmbedderAnswer
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.text.coercion import check_one_of
 
 OBJECTIVES = ("ranking", "similarity")
 
@@ -84,11 +85,7 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
     ):
         self._check_keywords(kwargs)
         self._check_vocabulary(backbone, preprocessor)
-        if objective not in OBJECTIVES:
-            raise ValueError(
-                f"`objective` must be one of {OBJECTIVES}. "
-                f"Received: objective={objective!r}"
-            )
+        check_one_of("objective", objective, OBJECTIVES)
         if not temperature > 0:
             raise ValueError(
                 "`temperature` must be above 0. "
@@ -133,15 +130,11 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         outputs = super().__call__(rows, *args, **kwargs)
         return ops.reshape(outputs, (-1, size, self.backbone.hidden_dim))
 
-    def compile(self, optimizer="auto", loss="auto", **kwargs):
-        """Keras' `compile`; `"auto"` is Adam with a rate of 5e-5, and the
-        loss of the objective."""
-        if loss == "auto":
-            if self.objective == "ranking":
-                loss = RankingLoss(self.temperature)
-            else:
-                loss = SimilarityLoss()
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+    def default_loss(self):
+        """Returns the loss of the objective."""
+        if self.objective == "ranking":
+            return RankingLoss(self.temperature)
+        return SimilarityLoss()
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit` on tuples of texts.

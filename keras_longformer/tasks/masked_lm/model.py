@@ -76,3 +76,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
             backbone.sequence_output(backbone.input), inputs["mask_positions"]
         )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def default_weighted_metrics(self):
+        """Returns the accuracy over masked tokens."""
+        return [keras.metrics.SparseCategoricalAccuracy()]

@@ -7,21 +7,20 @@ import keras_hub
 import tensorflow as tf
 
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
-from keras_longformer.tasks.preprocessor import TextPacking
+from keras_longformer.tasks.preprocessor import RowPreprocessor
+from keras_longformer.tasks.preprocessor import check_over_long
 from keras_longformer.tasks.preprocessor import without_batch_like
-from keras_longformer.text.packing import Packed
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
-from keras_longformer.text.packing import start_mask
-from keras_longformer.tokenizers.byte_pair.special_tokens import MASK
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.text.template import start_mask
+from keras_longformer.tokenizers import GraphTokenizer
 from keras_longformer.training.masking import find_tokens
 from keras_longformer.training.masking import mask_tokens
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerMaskedLMPreprocessor(
-    TextPacking, keras_hub.models.MaskedLMPreprocessor
+    RowPreprocessor, keras_hub.models.MaskedLMPreprocessor
 ):
     """Turns texts into inputs and targets for masked language modelling.
 
@@ -30,7 +29,7 @@ class LongformerMaskedLMPreprocessor(
 
     Args:
         tokenizer: a `LongformerTokenizer` without a `sequence_length`.
-        sequence_length, truncate, pad_to: as for
+        sequence_length, truncate, over_long, pad_to: as for
             `LongformerTextClassifierPreprocessor`.
         mask_selection_rate: the part of a row's tokens that is to be
             predicted.
@@ -71,19 +70,21 @@ class LongformerMaskedLMPreprocessor(
 
     def __init__(
         self,
-        tokenizer: LongformerTokenizer,
+        tokenizer: GraphTokenizer,
         sequence_length: int | None = SEQUENCE_LENGTH,
         truncate: str = "round_robin",
         mask_selection_rate: float = 0.15,
         mask_selection_length: int | None = None,
         mask_token_rate: float = 0.8,
         random_token_rate: float = 0.1,
+        over_long: str = "truncate",
         pad_to: PadTo = "sequence_length",
         global_start: bool = False,
         seed: int | None = None,
         **kwargs,
     ):
         check_packing(sequence_length, pad_to, truncate)
+        check_over_long(over_long)
         _check_rates(mask_selection_rate, mask_token_rate, random_token_rate)
         super().__init__(
             tokenizer=tokenizer,
@@ -95,33 +96,32 @@ class LongformerMaskedLMPreprocessor(
             random_token_rate=random_token_rate,
             **kwargs,
         )
+        self.over_long = over_long
         self.pad_to = pad_to
         self.global_start = global_start
         self.seed = seed
         self._generator = _random_generator(seed)
 
+    over_long_choices = ("truncate", "head_tail")
+
     def call(self, x, y=None, sample_weight=None):
         """Returns masked inputs, the tokens to predict and their weights."""
-        packed = self.pack_texts(x)
         with tf.device("CPU"):
+            inputs = self.padded_inputs(self.text_rows(x).windows)
+            token_ids = inputs["token_ids"]
             masked = mask_tokens(
-                packed.token_ids,
-                self._selectable(packed),
+                token_ids,
+                self._selectable(token_ids, inputs["padding_mask"]),
                 mask_id=self.tokenizer.mask_token_id,
                 vocabulary_size=self.tokenizer.vocabulary_size(),
                 seed=self._generator.uniform_full_int([2], tf.int32),
                 selection_rate=self.mask_selection_rate,
-                selection_length=self._selection_length(packed.token_ids),
+                selection_length=self._selection_length(token_ids),
                 mask_token_rate=self.mask_token_rate,
                 random_token_rate=self.random_token_rate,
             )
-        inputs = {
-            "token_ids": masked.token_ids,
-            "padding_mask": packed.padding_mask,
-            "mask_positions": masked.mask_positions,
-        }
-        if self.global_start:
-            inputs["global_mask"] = start_mask(packed.token_ids)
+        inputs["token_ids"] = masked.token_ids
+        inputs["mask_positions"] = masked.mask_positions
         outputs = (inputs, masked.mask_ids, masked.mask_weights)
         return without_batch_like(x, outputs)
 
@@ -141,23 +141,40 @@ class LongformerMaskedLMPreprocessor(
             columns as the text with the most masks; 0, where `<s>` is, fills
             the rows of texts that have fewer.
         """
-        packed = self.pack_texts(x, special_tokens_in_text=[MASK])
-        mask_id = self.tokenizer.mask_token_id
         with tf.device("CPU"):
-            positions, _ = find_tokens(packed.token_ids, mask_id)
-        inputs = {
-            "token_ids": packed.token_ids,
-            "padding_mask": packed.padding_mask,
-            "mask_positions": positions,
-        }
-        if self.global_start:
-            inputs["global_mask"] = start_mask(packed.token_ids)
+            inputs = self.padded_inputs(self.rows(x).windows)
+            inputs["mask_positions"] = self.mask_positions(inputs["token_ids"])
         return without_batch_like(x, inputs)
 
-    def _selectable(self, packed: Packed) -> tf.Tensor:
-        selectable = packed.padding_mask
+    def rows(self, x, *, longest=None, over_long=None, stride=None):
+        """Returns texts, in which `<mask>` is recognised, as rows."""
+        return self.text_rows(
+            x,
+            longest=longest,
+            over_long=over_long,
+            stride=stride,
+            special_tokens_in_text=[self.tokenizer.mask_token],
+        )
+
+    def model_inputs(self, token_ids, padding_mask):
+        """Returns what the model takes, for rows that are packed, besides
+        `"mask_positions"`."""
+        inputs = super().model_inputs(token_ids, padding_mask)
+        if self.global_start:
+            inputs["global_mask"] = start_mask(token_ids)
+        return inputs
+
+    def mask_positions(self, token_ids: tf.Tensor) -> tf.Tensor:
+        """Returns int32 `(b, p)`, the columns of `<mask>`, then 0."""
+        return find_tokens(token_ids, self.tokenizer.mask_token_id)[0]
+
+    def _unmasked_inputs(self, windows):
+        return self.padded_inputs(windows)
+
+    def _selectable(self, token_ids, padding_mask):
+        selectable = padding_mask
         for i in self.tokenizer.special_token_ids:
-            selectable &= tf.not_equal(packed.token_ids, i)
+            selectable &= tf.not_equal(token_ids, i)
         return selectable
 
     def _selection_length(self, token_ids: tf.Tensor) -> int | tf.Tensor:
@@ -174,6 +191,7 @@ class LongformerMaskedLMPreprocessor(
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),
+            "over_long": self.over_long,
             "global_start": self.global_start,
             "seed": self.seed,
         }

@@ -3,8 +3,7 @@
 import tensorflow as tf
 
 from keras_longformer.serving.answer import Answer
-from keras_longformer.text.packing import start_mask
-from keras_longformer.training.masking import find_tokens
+from keras_longformer.text.rows import Problem
 
 # How many tokens are proposed for each mask.
 CANDIDATES = 5
@@ -21,32 +20,38 @@ class MaskAnswer(Answer):
     in their stead. Positions count the row's tokens, `<s>` being 0.
     """
 
-    marks = ("<mask>",)
-    over_long = ("truncate", "head_tail")
-
     def __init__(self, task, preprocessor, class_names=None):
-        self.task = task
+        super().__init__(task, preprocessor, class_names)
         self.tokenizer = preprocessor.tokenizer
-        self.global_start = preprocessor.global_start
         self.candidates = min(CANDIDATES, task.backbone.vocabulary_size)
 
+    def read(self, texts, longest, over_long):
+        rows = super().read(texts, longest, over_long)
+        return rows._replace(problems=self.problems(rows.windows.token_ids))
+
+    def problems(self, rows):
+        masks = tf.equal(rows, self.tokenizer.mask_token_id)
+        masks = tf.reduce_sum(tf.cast(masks, tf.int32), 1)
+        return [
+            Problem(
+                masks > MAX_MASKS,
+                "the text has ",
+                masks,
+                f" masks, more than {MAX_MASKS}.",
+            )
+        ]
+
     def extras(self, rows):
-        dense = rows.to_tensor(self.tokenizer.pad_token_id)
-        positions, _ = find_tokens(dense, self.tokenizer.mask_token_id)
-        return {"mask_positions": positions}
+        dense = rows.to_tensor(self.preprocessor.row_template.pad)
+        return {"mask_positions": self.preprocessor.mask_positions(dense)}
 
     def extra_specs(self):
         return {"mask_positions": tf.TensorSpec([None, None], tf.int32)}
 
     def compute(self, token_ids, padding_mask, mask_positions):
-        inputs = {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "mask_positions": mask_positions,
-        }
-        if self.global_start:
-            inputs["global_mask"] = start_mask(token_ids)
-        logits = tf.cast(self.task(inputs, training=False), tf.float32)
+        logits = self.outputs(
+            token_ids, padding_mask, mask_positions=mask_positions
+        )
         probabilities, token_ids = tf.math.top_k(
             tf.nn.softmax(logits), k=self.candidates
         )
@@ -67,4 +72,20 @@ class MaskAnswer(Answer):
             "token_ids": tf.where(is_mask, outputs["token_ids"], 0),
             "tokens": tf.where(is_mask, tokens, ""),
             "probabilities": tf.where(is_mask, outputs["probabilities"], 0.0),
+        }
+
+    def predicted(self, texts, over_long):
+        x = tf.constant(texts["text"])
+        inputs = self.preprocessor.fill_mask_preprocess(x)
+        logits = self.task.predict_packed(inputs, batch_size=4, verbose=0)
+        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        best = tf.math.top_k(probabilities, k=self.candidates).values
+        is_mask = inputs["mask_positions"][..., None] > 0
+        return {"probabilities": tf.where(is_mask, best, 0.0).numpy()}
+
+    def rules(self):
+        return {
+            "special_tokens": f"'{self.tokenizer.mask_token}' is recognised in "
+            "a text, no other special token.",
+            "max_masks": MAX_MASKS,
         }

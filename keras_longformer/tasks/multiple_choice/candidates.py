@@ -17,9 +17,9 @@ import typing
 
 import tensorflow as tf
 
+from keras_longformer.text.template import repeated
 from keras_longformer.text.windows import Windows
 from keras_longformer.text.windows import cut_windows
-from keras_longformer.text.windows import repeated
 
 
 class Marks(typing.NamedTuple):
@@ -73,9 +73,9 @@ def cut_candidate_rows(
         name: None if token is None else tokenizer.token_to_id(token)
         for name, token in marks._asdict().items()
     }
-    start, end = tokenizer.start_token_id, tokenizer.end_token_id
+    template = tokenizer.row_template
     head = _joined(
-        repeated(start, question),
+        repeated(template.start, question),
         _one(ids["question_start"], question),
         question,
         _one(ids["question_end"], question),
@@ -98,31 +98,31 @@ def cut_candidate_rows(
     prefix = _joined(
         head,
         candidates.with_values(pieces).merge_dims(1, 2),
-        repeated(end, question),
+        repeated(template.end, question),
     )
     windows = cut_windows(
-        _between_ends(documents, end),
+        _with_ends_between(documents, template.between),
         prefix,
         longest=longest,
-        end_id=end,
+        template=template,
         max_windows=max_windows,
     )
     return CandidateRows(windows, sizes.with_values(positions))
 
 
-def _between_ends(documents, end_id):
+def _with_ends_between(documents, between):
     """One row a text, `</s></s>` between its documents."""
     texts = documents.values
     index = tf.ragged.range(documents.row_lengths()).values
-    ends = tf.RaggedTensor.from_row_lengths(
-        tf.fill([2 * tf.math.count_nonzero(index > 0)], end_id),
-        2 * tf.cast(index > 0, tf.int64),
+    ends = tf.cast(repeated(between, texts), tf.int32)
+    ends = tf.ragged.boolean_mask(
+        ends, tf.repeat((index > 0)[:, None], len(between), axis=1)
     )
     return documents.with_values(_joined(ends, texts)).merge_dims(1, 2)
 
 
 def _one(token_id, like):
-    return None if token_id is None else repeated(token_id, like)
+    return None if token_id is None else repeated((token_id,), like)
 
 
 def _joined(*rows):

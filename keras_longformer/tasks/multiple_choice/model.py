@@ -13,6 +13,9 @@ from keras_longformer.tasks.multiple_choice.preprocessor import (
 )
 from keras_longformer.tasks.multiple_choice.served import ChoiceAnswer
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.tasks.task import check_labels
+from keras_longformer.text.coercion import as_ragged
+from keras_longformer.text.coercion import check_one_of
 
 _CLASSIFIER = ("classifier/kernel", "classifier/bias")
 
@@ -156,29 +159,18 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
             inputs = {**inputs, "global_mask": mask}
         return super().__call__(inputs, *args, **kwargs)
 
-    def compile(
-        self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs
-    ):
-        """Keras' `compile`; `"auto"` is Adam with a rate of 5e-5,
-        cross-entropy over the choices, and accuracy."""
-        if optimizer == "auto":
-            optimizer = keras.optimizers.Adam(5e-5)
-        if loss == "auto":
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        if metrics == "auto":
-            metrics = [keras.metrics.SparseCategoricalAccuracy()]
-        super().compile(
-            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
-        )
+    def default_metrics(self):
+        """Returns the accuracy of the choices."""
+        return [keras.metrics.SparseCategoricalAccuracy()]
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit` on a dict of questions `x` and the index of each right
         choice `y`, or a dataset of both."""
-        if y is None and isinstance(x, dict):
-            raise ValueError(
-                "`fit` needs the indices of the right choices: "
-                "`fit(questions, labels)`. Received: y=None"
-            )
+        check_labels(
+            x,
+            y,
+            "the indices of the right choices: `fit(questions, labels)`",
+        )
         validation = kwargs.get("validation_data")
         if isinstance(validation, tuple | list):
             kwargs["validation_data"] = (_as_rows(validation[0]),) + tuple(
@@ -193,10 +185,6 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
     def predict(self, x, *args, **kwargs):
         """Keras' `predict`: logits `(b, choices)`."""
         return super().predict(_as_rows(x), *args, **kwargs)
-
-    @classmethod
-    def _preprocessor_options(cls, kwargs):
-        return {"scoring": kwargs.get("scoring", "choices")}
 
     @classmethod
     def _read_head(cls, foreign, kwargs):
@@ -260,11 +248,7 @@ class _CandidateStates(keras.layers.Layer):
 
 
 def _check_scoring(scoring, preprocessor):
-    if scoring not in SCORINGS:
-        raise ValueError(
-            f"`scoring` must be one of {SCORINGS}. "
-            f"Received: scoring={scoring!r}"
-        )
+    check_one_of("scoring", scoring, SCORINGS)
     if getattr(preprocessor, "scoring", scoring) != scoring:
         raise ValueError(
             f"The model has scoring={scoring!r} and its preprocessor "
@@ -276,9 +260,4 @@ def _as_rows(x):
     """Lists of lists as ragged tensors, which Keras can cut into batches."""
     if not isinstance(x, dict):
         return x
-    return {
-        name: tf.ragged.constant(values)
-        if isinstance(values, list) and any(isinstance(v, list) for v in values)
-        else values
-        for name, values in x.items()
-    }
+    return {name: as_ragged(values) for name, values in x.items()}

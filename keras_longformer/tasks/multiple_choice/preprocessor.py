@@ -8,13 +8,13 @@ from keras_longformer.tasks.multiple_choice.candidates import CandidateRows
 from keras_longformer.tasks.multiple_choice.candidates import Marks
 from keras_longformer.tasks.multiple_choice.candidates import cut_candidate_rows
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
-from keras_longformer.tasks.preprocessor import TextPacking
-from keras_longformer.tasks.preprocessor import as_array
+from keras_longformer.tasks.preprocessor import RowPreprocessor
+from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
+from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
-from keras_longformer.text.packing import pad_rows
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.tokenizers import GraphTokenizer
 
 SCORINGS = ("choices", "candidates")
 GLOBAL_TOKENS = ("question", "second", "none")
@@ -22,7 +22,7 @@ GLOBAL_TOKENS = ("question", "second", "none")
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerMultipleChoicePreprocessor(
-    TextPacking, keras_hub.models.Preprocessor
+    RowPreprocessor, keras_hub.models.Preprocessor
 ):
     """Turns questions with choices into inputs, the question global.
 
@@ -52,7 +52,7 @@ class LongformerMultipleChoicePreprocessor(
             pairs are cut off, the longer part first.
         scoring: `"choices"` or `"candidates"`.
         global_tokens: which are global, for `"choices"`: `"question"`, `<s>`
-            and what stands behind the context; `"second"`, the same without
+            and what stands after the context; `"second"`, the same without
             `<s>`, as Hugging Face's PyTorch model has it; or `"none"`, as its
             TensorFlow model has it. For `"candidates"`, `"question"`, the
             question and the candidates as in the paper, or `"none"`.
@@ -65,7 +65,7 @@ class LongformerMultipleChoicePreprocessor(
         pad_to: as for `LongformerTextClassifierPreprocessor`.
 
     Returns:
-        A dict, with `y` and `sample_weight` behind it where given. For
+        A dict, with `y` and `sample_weight` after it where given. For
         `"choices"` `t` is the most choices of the batch, for `"candidates"`
         the most windows:
 
@@ -91,9 +91,12 @@ class LongformerMultipleChoicePreprocessor(
     ```
     """
 
+    reads = ("question", "context", "choices")
+    over_long_choices = ("truncate",)
+
     def __init__(
         self,
-        tokenizer: LongformerTokenizer,
+        tokenizer: GraphTokenizer,
         sequence_length: int | None = SEQUENCE_LENGTH,
         scoring: str = "choices",
         global_tokens: str = "question",
@@ -104,11 +107,11 @@ class LongformerMultipleChoicePreprocessor(
         **kwargs,
     ):
         check_packing(sequence_length, pad_to, truncate)
-        _check("scoring", scoring, SCORINGS)
+        check_one_of("scoring", scoring, SCORINGS)
         allowed = ("question", "none")
         if scoring == "choices":
             allowed = GLOBAL_TOKENS
-        _check("global_tokens", global_tokens, allowed)
+        check_one_of("global_tokens", global_tokens, allowed)
         marks = Marks(*marks)
         if marks.candidate_start is None:
             raise ValueError(
@@ -132,15 +135,35 @@ class LongformerMultipleChoicePreprocessor(
 
     def call(self, x, y=None, sample_weight=None):
         """Returns the model's inputs, with labels and weights if given."""
-        question, context, choices = as_questions(x)
         with tf.device("CPU"):
             if self.scoring == "choices":
-                inputs = self._choice_inputs(question, context, choices)
+                rows = self.rows(x)
+                inputs = self.in_texts(
+                    self.padded_inputs(rows.windows), rows.windows
+                )
             else:
-                inputs = self._candidate_inputs(question, context, choices)
+                inputs = self._candidate_inputs(*as_questions(x))
         return keras.utils.pack_x_y_sample_weight(
-            inputs, as_array(y), as_array(sample_weight)
+            inputs, as_labels(y), as_labels(sample_weight)
         )
+
+    def rows(self, x, *, longest=None, over_long=None, stride=None):
+        """Returns a row for each choice, `<s> context </s></s> question
+        choice </s>`.
+
+        The source of the `Rows` is the choices, string, ragged `(b, None)`.
+        """
+        question, context, choices = as_questions(x)
+        index = tf.cast(choices.value_rowids(), tf.int32)
+        rows = self.text_rows(
+            self.segments(question, context, choices),
+            longest=longest,
+            over_long=over_long,
+        )
+        windows = rows.windows._replace(
+            text_index=index, num_texts=choices.nrows(tf.int32)
+        )
+        return rows._replace(windows=windows, source=choices)
 
     def segments(self, question, context, choices):
         """Returns the two parts of each choice's row, string `(r,)` each.
@@ -159,28 +182,22 @@ class LongformerMultipleChoicePreprocessor(
             second = tf.strings.join([asked, blank, second])
         return tf.gather(first, row), second
 
-    def model_inputs(self, token_ids, padding_mask) -> dict[str, tf.Tensor]:
+    def model_inputs(self, token_ids, padding_mask):
         """Returns what the model takes of choices, for rows that are packed.
 
         Args:
             token_ids: int32 `(r, n)`.
             padding_mask: bool `(r, n)`.
         """
-        is_end = tf.cast(
-            tf.equal(token_ids, self.tokenizer.end_token_id), tf.int32
-        )
-        first_end = tf.argmax(is_end, axis=1, output_type=tf.int32)
         column = tf.range(tf.shape(token_ids)[1])
-        is_global = padding_mask & (column > first_end[:, None] + 1)
+        second_start = self.row_template.second_start(token_ids)
+        is_global = padding_mask & (column >= second_start[:, None])
         if self.global_tokens == "question":
             is_global |= padding_mask & tf.equal(column, 0)
         elif self.global_tokens == "none":
             is_global = tf.zeros_like(padding_mask)
-        return {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "global_mask": is_global,
-        }
+        inputs = super().model_inputs(token_ids, padding_mask)
+        return {**inputs, "global_mask": is_global}
 
     def candidate_rows(self, question, context, choices) -> CandidateRows:
         """Returns the rows of all candidates and documents.
@@ -204,11 +221,6 @@ class LongformerMultipleChoicePreprocessor(
             max_windows=self.max_windows,
         )
 
-    def _choice_inputs(self, question, context, choices):
-        packed = self.pack_texts(self.segments(question, context, choices))
-        inputs = self.model_inputs(packed.token_ids, packed.padding_mask)
-        return self._in_texts(inputs, choices.value_rowids(), choices.nrows())
-
     def _candidate_inputs(self, question, context, choices):
         if question is None or context is None:
             raise ValueError(
@@ -216,18 +228,11 @@ class LongformerMultipleChoicePreprocessor(
                 "Received one of them only."
             )
         windows, positions = self.candidate_rows(question, context, choices)
-        token_ids, padding_mask = pad_rows(
-            windows.token_ids,
-            pad_id=self.tokenizer.pad_token_id,
-            sequence_length=self.sequence_length,
-            pad_to=self.pad_to,
+        inputs = self.padded_inputs(windows)
+        inputs["global_mask"] = self.prefix_mask(
+            inputs["token_ids"], windows.first_column
         )
-        inputs = {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "global_mask": self.prefix_mask(token_ids, windows.first_column),
-        }
-        inputs = self._in_texts(inputs, windows.text_index, choices.nrows())
+        inputs = self.in_texts(inputs, windows)
         return {**inputs, "candidate_positions": positions.to_tensor()}
 
     def prefix_mask(self, token_ids, first_column):
@@ -238,13 +243,16 @@ class LongformerMultipleChoicePreprocessor(
         column = tf.range(tf.shape(token_ids)[1])
         return column < first_column[:, None] - 1
 
-    def _in_texts(self, inputs, row, num_texts):
+    def in_texts(self, inputs, windows):
         """Returns `(b, t, n)` for the `(r, n)` rows of texts."""
-        padding = {"token_ids": self.tokenizer.pad_token_id}
+        padding = {"token_ids": self.row_template.pad}
         return {
             name: tf.RaggedTensor.from_value_rowids(
-                rows, tf.cast(row, tf.int64), nrows=num_texts
-            ).to_tensor(padding.get(name, False))
+                rows,
+                tf.cast(windows.text_index, tf.int64),
+                nrows=tf.cast(windows.num_texts, tf.int64),
+                validate=False,
+            ).to_tensor(tf.cast(padding.get(name, 0), rows.dtype))
             for name, rows in inputs.items()
         }
 
@@ -297,10 +305,3 @@ def as_questions(x):
 def without_empty(texts: tf.RaggedTensor) -> tf.RaggedTensor:
     """Returns string, ragged `(b, None)`, without those that are ""."""
     return tf.ragged.boolean_mask(texts, tf.not_equal(texts, ""))
-
-
-def _check(name, value, choices):
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )

@@ -4,11 +4,8 @@ import tensorflow as tf
 
 from keras_longformer.ops.masks import EXCLUDED
 from keras_longformer.serving.answer import Answer
-from keras_longformer.serving.answer import Problem
-from keras_longformer.serving.answer import Reading
 from keras_longformer.tasks.multiple_choice.preprocessor import without_empty
-from keras_longformer.text.packing import pack
-from keras_longformer.text.windows import Windows
+from keras_longformer.text.rows import Problem
 
 # Each is a row of its own, with the whole context.
 MAX_CHOICES = 128
@@ -22,60 +19,50 @@ class ChoiceAnswer(Answer):
     Serving would fill up a `(b, c)` tensor with choices that nobody gave.
 
     From texts, `probabilities` and `logits` float32 `(b, c)`, 0 and -1e9
-    behind a question's last choice, `choice_index` int32 and `choice` string
+    after a question's last choice, `choice_index` int32 and `choice` string
     `(b,)`; -1 and "" without any choices. From token ids, rows `<s> context
     </s></s> question choice </s>`, `logits` `(b,)`.
     """
 
-    inputs = ("question", "context", "choices")
-    over_long = ("truncate",)
+    short_texts = {"choices": b"a"}
+    probe_texts = {
+        "choices": (
+            "one\ntwo\nthree",
+            "",
+            "<mask>\n</s>",
+            "a\n\n b",
+            "🙂\nÜ",
+            b"\xff\na",
+            "the only one",
+        ),
+    }
 
     def __init__(self, task, preprocessor, class_names=None):
+        super().__init__(task, preprocessor, class_names)
         if task.scoring != "choices":
             raise ValueError(
                 "A LongformerMultipleChoice can be exported with "
                 f'`scoring="choices"` only. Received: {task.scoring!r}. Take '
                 "its `predict`."
             )
-        self.task = task
-        self.preprocessor = preprocessor
 
-    def read(self, texts, rules):
+    def as_x(self, texts):
         lines = tf.strings.split(texts["choices"], "\n")
         lines = lines.with_values(tf.strings.strip(lines.values))
-        choices = without_empty(lines)
-        count = choices.row_lengths()
-        choices = choices[:, :MAX_CHOICES]
-        row = tf.cast(choices.value_rowids(), tf.int32)
-        segments = self.preprocessor.segments(
-            texts["question"], texts["context"], choices
-        )
-        tokenizer = rules.tokenizer
-        packed = pack(
-            *(tokenizer.tokenize(segment) for segment in segments),
-            start_id=tokenizer.start_token_id,
-            end_id=tokenizer.end_token_id,
-            pad_id=tokenizer.pad_token_id,
-            sequence_length=rules.longest,
-            pad_to="longest",
-            truncate=self.preprocessor.truncate,
-        )
-        rows = tf.ragged.boolean_mask(packed.token_ids, packed.padding_mask)
-        windows = Windows(
-            token_ids=tf.cast(rows, tf.int32),
-            text_index=row,
-            first_token=tf.zeros_like(row),
-            first_column=tf.zeros_like(row),
-            num_tokens=tf.cast(rows.row_lengths(), tf.int32),
-            num_texts=choices.nrows(tf.int32),
-        )
+        return {**texts, "choices": without_empty(lines)}
+
+    def read(self, texts, longest, over_long):
+        x = self.as_x(texts)
+        count = x["choices"].row_lengths()
+        x["choices"] = x["choices"][:, :MAX_CHOICES]
+        rows = self.preprocessor.rows(x, longest=longest, over_long=over_long)
         problem = Problem(
             count > MAX_CHOICES,
             "the question has ",
             count,
             f" choices, more than {MAX_CHOICES}.",
         )
-        return Reading(windows, [problem], choices)
+        return rows._replace(problems=[*rows.problems, problem])
 
     def compute(self, token_ids, padding_mask):
         inputs = self.preprocessor.model_inputs(token_ids, padding_mask)
@@ -97,8 +84,8 @@ class ChoiceAnswer(Answer):
             )
         }
 
-    def finish_texts(self, outputs, document):
-        logits, choices = outputs["logits"], document
+    def finish_texts(self, outputs, source):
+        logits, choices = outputs["logits"], source
         is_there = tf.sequence_mask(choices.row_lengths(), tf.shape(logits)[1])
         has_any = tf.reduce_any(is_there, 1)
         index = tf.argmax(logits, axis=-1, output_type=tf.int32)
@@ -110,6 +97,16 @@ class ChoiceAnswer(Answer):
             "choice_index": tf.where(has_any, index, -1),
             "choice": tf.gather(names, index, batch_dims=1),
         }
+
+    def predicted(self, texts, over_long):
+        texts = {name: tf.constant(x) for name, x in texts.items()}
+        # One batch: Keras joins no batches of unequal widths.
+        logits = self.task.predict(
+            self.as_x(texts), batch_size=len(texts["choices"]), verbose=0
+        )
+        choices = self.as_x(texts)["choices"]
+        is_there = tf.sequence_mask(choices.row_lengths(), logits.shape[1])
+        return {"logits": tf.where(is_there, logits, EXCLUDED).numpy()}
 
     def rules(self):
         return {

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_longformer.text.coercion import as_tensor
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.windows import Windows
-from keras_longformer.tokenizers.byte_pair.encoder import Tokens
+from keras_longformer.tokenizers.contract import Tokens
 
 NO_TOKEN = -1  # Where a row has fewer answers than others.
 _MOST_CHARACTERS = 2**32

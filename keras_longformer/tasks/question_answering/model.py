@@ -2,7 +2,6 @@
 
 import keras
 import keras_hub
-import tensorflow as tf
 
 from keras_longformer.models.backbone import initializer
 from keras_longformer.ops.masks import EXCLUDED
@@ -24,6 +23,7 @@ from keras_longformer.tasks.question_answering.spans import best_spans
 from keras_longformer.tasks.question_answering.spans import merge_spans
 from keras_longformer.tasks.question_answering.spans import name_answers
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.tasks.task import check_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -97,36 +97,19 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
         )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
-    def compile(
-        self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs
-    ):
-        """Keras' `compile`, with defaults for this task.
+    def default_loss(self):
+        """Returns a `SpanLoss`: cross-entropy over one answer or the paper's
+        over several, whatever the preprocessor marks."""
+        return SpanLoss()
 
-        Args:
-            optimizer: `"auto"` is Adam with a rate of 5e-5.
-            loss: `"auto"` is a `SpanLoss`, cross-entropy over one answer or
-                the paper's over several, whatever the preprocessor marks.
-            metrics: `"auto"` is a `SpanAccuracy`.
-            **kwargs: as for `keras.Model.compile`.
-        """
-        if optimizer == "auto":
-            optimizer = keras.optimizers.Adam(5e-5)
-        if loss == "auto":
-            loss = SpanLoss()
-        if metrics == "auto":
-            metrics = [SpanAccuracy()]
-        super().compile(
-            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
-        )
+    def default_metrics(self):
+        """Returns a `SpanAccuracy`."""
+        return [SpanAccuracy()]
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit` on questions and contexts `x` and answers `y`, or a
         dataset of both, as the preprocessor takes them."""
-        if y is None and isinstance(x, dict):
-            raise ValueError(
-                "`fit` needs answers: `fit(x, y)`, or a `tf.data.Dataset` of "
-                "both. Received: y=None"
-            )
+        check_labels(x, y, "answers: `fit(x, y)`")
         if isinstance(y, dict) and set(y) == {"text", "start"}:
             y = as_answers(y)  # Lists of unequal lengths, too.
         return super().fit(x, y, *args, **kwargs)
@@ -180,17 +163,15 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
                 "Received: a string; put it into a list."
             )
         x = {"question": questions, "context": contexts}
-        inputs, windows, tokens = self.preprocessor.windows_with_offsets(
-            x, stride
-        )
+        inputs, rows = self.preprocessor.window_rows(x, stride)
         spans = self.merge_windows(
             self.predict_packed(inputs, batch_size, verbose),
-            windows,
+            rows.windows,
             num_best=num_best,
             max_answer_length=max_answer_length,
         )
         texts, starts, ends = text_of_tokens(
-            tf.convert_to_tensor(contexts), tokens, spans.first, spans.last
+            *rows.source, spans.first, spans.last
         )
         answers = name_answers(spans, texts, starts, ends)
         answers = {name: x.numpy() for name, x in answers.items()}

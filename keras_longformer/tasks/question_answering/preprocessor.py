@@ -5,21 +5,23 @@ import keras_hub
 import tensorflow as tf
 
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
-from keras_longformer.tasks.preprocessor import TextPacking
-from keras_longformer.tasks.preprocessor import as_array
+from keras_longformer.tasks.preprocessor import RowPreprocessor
 from keras_longformer.tasks.question_answering.answers import as_answers
 from keras_longformer.tasks.question_answering.answers import find_answers
 from keras_longformer.tasks.question_answering.answers import mark_answers
+from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
+from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
-from keras_longformer.text.windows import TextWindows
-from keras_longformer.text.windows import Windows
+from keras_longformer.text.rows import Problem
+from keras_longformer.text.rows import Rows
+from keras_longformer.text.rows import without_problems
+from keras_longformer.text.template import repeated
 from keras_longformer.text.windows import cut_windows
-from keras_longformer.text.windows import repeated
-from keras_longformer.text.windows import windows_length
-from keras_longformer.tokenizers.byte_pair.encoder import Tokens
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.tokenizers import GraphTokenizer
+from keras_longformer.tokenizers import Tokens
+from keras_longformer.tokenizers.contract import check_tokenizer
 
 NUM_SPECIAL = 4  # `<s>`, `</s></s>` and `</s>`
 MAX_QUESTION_LENGTH = 64  # As for SQuAD since BERT.
@@ -30,7 +32,7 @@ LOST_ANSWERS = ("no_answer", "skip")
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerQuestionAnsweringPreprocessor(
-    TextWindows, TextPacking, keras_hub.models.Preprocessor
+    RowPreprocessor, keras_hub.models.Preprocessor
 ):
     """Turns questions and contexts into inputs, the question global.
 
@@ -65,7 +67,7 @@ class LongformerQuestionAnsweringPreprocessor(
         pad_to: as for `LongformerTextClassifierPreprocessor`.
 
     Returns:
-        A dict, with targets and `sample_weight` behind it where given:
+        A dict, with targets and `sample_weight` after it where given:
 
         - `"token_ids"`: int32 `(b, n)`, `<s> question </s></s> context </s>`,
           then `<pad>`.
@@ -95,9 +97,12 @@ class LongformerQuestionAnsweringPreprocessor(
     ```
     """
 
+    reads = ("question", "context")
+    over_long_choices = ("truncate", "windows")
+
     def __init__(
         self,
-        tokenizer: LongformerTokenizer,
+        tokenizer: GraphTokenizer,
         sequence_length: int | None = SEQUENCE_LENGTH,
         max_question_length: int | None = None,
         long_questions: str = "fail",
@@ -107,9 +112,9 @@ class LongformerQuestionAnsweringPreprocessor(
         **kwargs,
     ):
         check_packing(sequence_length, pad_to, "waterfall")
-        _check("long_questions", long_questions, LONG_QUESTIONS)
-        _check("answers", answers, TRAINED_ANSWERS)
-        _check("lost_answers", lost_answers, LOST_ANSWERS)
+        check_one_of("long_questions", long_questions, LONG_QUESTIONS)
+        check_one_of("answers", answers, TRAINED_ANSWERS)
+        check_one_of("lost_answers", lost_answers, LOST_ANSWERS)
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
@@ -138,16 +143,14 @@ class LongformerQuestionAnsweringPreprocessor(
 
     def call(self, x, y=None, sample_weight=None):
         """Returns the model's inputs, with targets and weights if given."""
-        question, context, is_batch = _question_and_context(x)
+        _, _, is_batch = _question_and_context(x)
         with tf.device("CPU"):
-            rows, tokens = self._rows(question, context, max_windows=1)
-            inputs = self.model_inputs(*self.pad_windows(rows))
+            rows = without_problems(self.rows(x))
+            inputs = self.padded_inputs(rows.windows)
             targets = y
             if y is not None:
                 y = y if is_batch else _with_batch(y)
-                targets, lost, _ = self._targets(
-                    y, context, tokens, rows, inputs
-                )
+                targets, lost, _ = self._targets(y, rows, inputs)
                 sample_weight = self._weights(lost, sample_weight, is_batch)
         if not is_batch:
             inputs, targets = tf.nest.map_structure(
@@ -155,33 +158,54 @@ class LongformerQuestionAnsweringPreprocessor(
                 (inputs, targets),
             )
         return keras.utils.pack_x_y_sample_weight(
-            inputs, targets, as_array(sample_weight)
+            inputs, targets, as_labels(sample_weight)
         )
 
-    def windows(self, x, stride=None):
-        """Returns the model's inputs for every window of every context.
+    def rows(self, x, *, longest=None, over_long=None, stride=None):
+        """Returns windows of the contexts, the question before each.
 
-        Args:
-            x: questions and contexts, as `call` takes them, the contexts of
-                any length.
-            stride: int, how many tokens further each window begins than the
-                one before it, by default 7/8 of what a window holds.
-
-        Returns:
-            The dict that `call` gives as `x`, with a row for each window, the
-            question in each, and the `Windows` of the contexts' tokens.
+        The source of the `Rows` is the contexts, string `(b,)`, and their
+        `Tokens`.
         """
-        inputs, windows, _ = self.windows_with_offsets(x, stride)
-        return inputs, windows
-
-    def windows_with_offsets(self, x, stride=None):
-        """Returns what `windows` does, and the contexts' `Tokens`."""
+        over_long = self.over_long if over_long is None else over_long
+        check_one_of("over_long", over_long, self.over_long_choices)
+        longest = self.longest(longest)
+        least = self.question_limit + NUM_SPECIAL + 1
+        if longest < least:
+            raise ValueError(
+                f"A question may have {self.question_limit} tokens, and a row "
+                "must hold it, a context and "
+                f"{NUM_SPECIAL} special tokens. Received: {longest} tokens a "
+                f"row. Give it {least} or more, or make the preprocessor with "
+                "a smaller `max_question_length`."
+            )
+        check_tokenizer(self.tokenizer)
         question, context, _ = _question_and_context(x)
-        windows_length(self)
-        with tf.device("CPU"):
-            windows, tokens = self._rows(question, context, stride=stride)
-            inputs = self.model_inputs(*self.pad_windows(windows))
-        return inputs, windows, tokens
+        prefix, sizes = self.question_prefix(question)
+        tokens = self.context_tokens(context)
+        windows = cut_windows(
+            tokens.ids,
+            prefix,
+            longest=longest,
+            template=self.row_template,
+            stride=stride,
+            max_windows=None if over_long == "windows" else 1,
+        )
+        problems = []
+        if self.long_questions == "fail":
+            problems.append(self.question_problem(sizes))
+        return Rows(windows, problems, (context, tokens))
+
+    def question_problem(self, sizes: tf.Tensor) -> Problem:
+        """Returns what is wrong with questions of so many tokens, `(b,)`."""
+        return Problem(
+            sizes > self.question_limit,
+            "the question has ",
+            sizes,
+            f" tokens, more than max_question_length={self.question_limit}. "
+            "Raise it, and the backbone's `max_global_tokens` to one more, or "
+            'make the preprocessor with `long_questions="truncate"`.',
+        )
 
     def training_windows(self, x, y, stride=None):
         """Returns inputs, targets and weights for every window.
@@ -199,13 +223,11 @@ class LongformerQuestionAnsweringPreprocessor(
         A window without its question's answer is trained on no answer, or
         with `lost_answers="skip"` on nothing.
         """
-        question, context, is_batch = _question_and_context(x)
-        windows_length(self)
+        _, _, is_batch = _question_and_context(x)
+        inputs, rows = self.window_rows(x, stride)
         with tf.device("CPU"):
-            rows, tokens = self._rows(question, context, stride=stride)
-            inputs = self.model_inputs(*self.pad_windows(rows))
             y = y if is_batch else _with_batch(y)
-            targets, lost, _ = self._targets(y, context, tokens, rows, inputs)
+            targets, lost, _ = self._targets(y, rows, inputs)
             weights = self._weights(lost, tf.ones_like(lost, tf.float32), True)
         return inputs, targets, weights
 
@@ -225,18 +247,20 @@ class LongformerQuestionAnsweringPreprocessor(
             with answers the `questions_cut_off`, which have none left, and
             `answers` and of these the `answers_cut_off`.
         """
-        question, context, is_batch = _question_and_context(x)
+        _, _, is_batch = _question_and_context(x)
         y = y if is_batch else _with_batch(y)
-        rows, tokens = self._rows(
-            question,
-            context,
-            stride=stride,
-            max_windows=None if windows else 1,
+        rows = without_problems(
+            self.rows(
+                x,
+                over_long="windows" if windows else "truncate",
+                stride=stride,
+            )
         )
-        inputs = {"token_ids": rows.token_ids.to_tensor()}
-        _, _, (given, found) = self._targets(y, context, tokens, rows, inputs)
+        cut = rows.windows
+        inputs = {"token_ids": cut.token_ids.to_tensor()}
+        _, _, (given, found) = self._targets(y, rows, inputs)
         found = tf.math.unsorted_segment_max(
-            tf.cast(found, tf.int32), rows.text_index, rows.num_texts
+            tf.cast(found, tf.int32), cut.text_index, cut.num_texts
         )
         given, found = given.numpy(), found.numpy() > 0
         has_answer = given.any(1)
@@ -248,14 +272,14 @@ class LongformerQuestionAnsweringPreprocessor(
             "answers_cut_off": int((given & ~found).sum()),
         }
 
-    def model_inputs(self, token_ids, padding_mask) -> dict[str, tf.Tensor]:
+    def model_inputs(self, token_ids, padding_mask):
         """Returns what the model takes, for rows that are packed."""
-        end_id = self.tokenizer.end_token_id
+        column = tf.range(tf.shape(token_ids)[1])
+        first_end = self.row_template.first_end(token_ids)[:, None]
         return {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "global_mask": question_mask(token_ids, end_id) & padding_mask,
-            "span_mask": span_mask(token_ids, padding_mask, end_id),
+            **super().model_inputs(token_ids, padding_mask),
+            "global_mask": (column < first_end) & padding_mask,
+            "span_mask": self._span_mask(token_ids, padding_mask),
         }
 
     def question_prefix(
@@ -266,10 +290,13 @@ class LongformerQuestionAnsweringPreprocessor(
         # A `</s>` in it would be taken for its end.
         ids = self.token_rows(question, special_tokens_in_text=False)
         sizes = ids.row_lengths()
-        start = repeated(self.tokenizer.start_token_id, ids)
-        end = repeated(self.tokenizer.end_token_id, ids)
         ids = tf.cast(ids[:, : self.question_limit], tf.int32)
-        return tf.concat([start, ids, end, end], 1), sizes
+        prefix = [
+            repeated(self.row_template.start, ids),
+            ids,
+            repeated(self.row_template.between, ids),
+        ]
+        return tf.concat(prefix, 1), sizes
 
     def context_tokens(self, context: tf.Tensor) -> Tokens:
         """Returns the tokens of contexts, string `(b,)`, and their offsets."""
@@ -277,48 +304,40 @@ class LongformerQuestionAnsweringPreprocessor(
             context, special_tokens_in_text=False
         )
 
-    def _rows(self, question, context, **options) -> tuple[Windows, Tokens]:
-        """Windows of the contexts, the question before each."""
-        prefix, sizes = self.question_prefix(question)
-        check = None
-        if self.long_questions == "fail":
-            check = self._check_questions(sizes)
-        with tf.control_dependencies([] if check is None else [check]):
-            tokens = self.context_tokens(context)
-        windows = cut_windows(
-            tokens.ids,
-            prefix,
-            longest=self.sequence_length or tf.int32.max,
-            end_id=self.tokenizer.end_token_id,
-            **options,
-        )
-        return windows, tokens
+    def limited_to(self, longest, over_long=None):
+        """Returns a copy that reads at most `longest` tokens of a row, and as
+        long questions as this one."""
+        limited = super().limited_to(longest, over_long)
+        limited.max_question_length = self.question_limit
+        return limited
 
-    def _check_questions(self, sizes):
-        sizes = tf.concat([sizes, [0]], 0)
-        message = tf.strings.format(
-            "Question {} of the batch has {} tokens, more than "
-            f"max_question_length={self.question_limit}. Raise it, and the "
-            "backbone's `max_global_tokens` to one more, or make the "
-            'preprocessor with `long_questions="truncate"`.',
-            (tf.argmax(sizes), tf.reduce_max(sizes)),
+    def _span_mask(self, token_ids, padding_mask):
+        """bool `(b, n)`, `True` at the context's tokens and at `<s>`."""
+        column = tf.range(tf.shape(token_ids)[1])
+        size = tf.reduce_sum(tf.cast(padding_mask, tf.int32), 1)
+        # Rows may be padded on either side: columns count from the first token.
+        first = tf.argmax(
+            tf.cast(padding_mask, tf.int32), axis=1, output_type=tf.int32
         )
-        is_fine = tf.reduce_max(sizes) <= self.question_limit
-        return tf.debugging.Assert(is_fine, [message])
+        last = first + size - len(self.row_template.end)
+        start = self.row_template.second_start(token_ids)
+        in_context = (column >= start[:, None]) & (column < last[:, None])
+        is_start = tf.equal(column, 0)
+        return (in_context | is_start) & padding_mask
 
-    def _targets(self, y, context, tokens, rows, inputs):
+    def _targets(self, y, rows, inputs):
         """Targets, rows whose answers are lost, and answers given, found."""
-        answers = find_answers(y, context, tokens)
+        answers = find_answers(y, *rows.source)
         targets, found = mark_answers(
             answers,
-            rows,
+            rows.windows,
             length=tf.shape(inputs["token_ids"])[1],
             first_only=self.answers == "first",
         )
         columns = inputs["token_ids"].shape[1]
         targets.set_shape([None, columns, 2])
         given = answers.first >= 0
-        has_answer = tf.gather(tf.reduce_any(given, 1), rows.text_index)
+        has_answer = tf.gather(tf.reduce_any(given, 1), rows.windows.text_index)
         lost = has_answer & ~tf.reduce_any(found, 1)
         return targets, lost, (given, found)
 
@@ -330,7 +349,7 @@ class LongformerQuestionAnsweringPreprocessor(
         kept = kept if is_batch else kept[0]
         if sample_weight is None:
             return kept
-        return kept * tf.cast(as_array(sample_weight), tf.float32)
+        return kept * tf.cast(as_labels(sample_weight), tf.float32)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
@@ -342,29 +361,6 @@ class LongformerQuestionAnsweringPreprocessor(
             "answers": self.answers,
             "lost_answers": self.lost_answers,
         }
-
-
-def question_mask(token_ids: tf.Tensor, end_id: int) -> tf.Tensor:
-    """Returns bool `(b, n)`, `True` before the first `</s>`."""
-    ends = tf.cast(tf.equal(token_ids, end_id), tf.int32)
-    return tf.equal(tf.cumsum(ends, axis=1), 0)
-
-
-def span_mask(
-    token_ids: tf.Tensor, padding_mask: tf.Tensor, end_id: int
-) -> tf.Tensor:
-    """Returns bool `(b, n)`, `True` at the context's tokens and at `<s>`.
-
-    The context lies between the second `</s>` and the last.
-    """
-    is_end = tf.cast(tf.equal(token_ids, end_id) & padding_mask, tf.int32)
-    before = tf.cumsum(is_end, axis=1)
-    behind = tf.cumsum(is_end, axis=1, exclusive=True, reverse=True)
-    in_context = (before >= 2) & (behind >= 1)
-    # The second `</s>` itself is no token of the context.
-    in_context &= ~(tf.equal(before, 2) & tf.equal(is_end, 1))
-    is_start = tf.equal(tf.range(tf.shape(token_ids)[1]), 0)
-    return in_context | (is_start & padding_mask)
 
 
 def _question_and_context(x):
@@ -390,10 +386,3 @@ def _question_and_context(x):
 
 def _with_batch(y):
     return {name: x[None] for name, x in as_answers(y).items()}
-
-
-def _check(name, value, choices):
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )

@@ -3,8 +3,6 @@
 import tensorflow as tf
 
 from keras_longformer.serving.answer import Answer
-from keras_longformer.serving.answer import Problem
-from keras_longformer.serving.answer import Reading
 from keras_longformer.tasks.question_answering.answers import text_of_tokens
 from keras_longformer.tasks.question_answering.spans import MAX_ANSWER_LENGTH
 from keras_longformer.tasks.question_answering.spans import NUM_BEST
@@ -12,7 +10,7 @@ from keras_longformer.tasks.question_answering.spans import Spans
 from keras_longformer.tasks.question_answering.spans import best_spans
 from keras_longformer.tasks.question_answering.spans import merge_spans
 from keras_longformer.tasks.question_answering.spans import name_answers
-from keras_longformer.text.windows import cut_windows
+from keras_longformer.text.rows import Problem
 
 
 class SpanAnswer(Answer):
@@ -28,68 +26,42 @@ class SpanAnswer(Answer):
     the row, in place of answer, start and end; -1 where there is none.
     """
 
-    inputs = ("question", "context")
-    over_long = ("truncate", "windows")
     merging = "the best spans of all of them count"
+    short_texts = {"question": b""}
+    probe_texts = {
+        # Of a few tokens each: longer ones may be bad texts.
+        "question": ("Who?", "", "<s>", "</s>", "🙂?", b"\xff?", "?"),
+    }
 
     def __init__(self, task, preprocessor, class_names=None):
-        self.task = task
-        self.preprocessor = preprocessor
+        super().__init__(task, preprocessor, class_names)
         self.limit = preprocessor.question_limit
 
-    def read(self, texts, rules):
-        if rules.longest < self.limit + 5:
-            raise ValueError(
-                f"A question may have {self.limit} tokens, and the longest of "
-                f"`buckets` must hold it, a context and 4 special tokens. "
-                f"Received: {rules.longest}"
-            )
-        prefix, sizes = self.preprocessor.question_prefix(texts["question"])
-        tokens = self.preprocessor.context_tokens(texts["context"])
-        windows = cut_windows(
-            tokens.ids,
-            prefix,
-            longest=rules.longest,
-            end_id=rules.tokenizer.end_token_id,
-            max_windows=None if rules.over_long == "windows" else 1,
-        )
-        problems = []
-        if self.preprocessor.long_questions == "fail":
-            problems.append(self._too_long(sizes))
-        return Reading(windows, problems, (texts["context"], tokens))
-
     def problems(self, rows):
-        ids = rows.to_tensor(self.preprocessor.tokenizer.pad_token_id)
-        # So that there is a column to find, whatever the row.
-        ids = tf.pad(ids, [[0, 0], [0, 2]])
-        is_end = tf.equal(ids, self.preprocessor.tokenizer.end_token_id)
-        is_end = tf.cast(is_end, tf.int32)
-        first = tf.argmax(is_end, axis=1, output_type=tf.int32)
-        count = tf.reduce_sum(is_end, axis=1)
-        second = tf.gather(is_end, first + 1, axis=1, batch_dims=1)
-        has_form = (count >= 3) & tf.equal(second, 1)
+        template = self.preprocessor.row_template
+        ids = rows.to_tensor(template.pad)
+        first = template.first_end(ids)
+        # So that there are columns to look at, whatever the row.
+        ids = tf.pad(ids, [[0, 0], [0, len(template.between)]])
+        has_form = tf.ones_like(first, tf.bool)
+        for offset, i in enumerate(template.between):
+            at = tf.gather(ids, first + offset, axis=1, batch_dims=1)
+            has_form &= tf.equal(at, i)
+        is_end = tf.equal(ids, template.end[0])
+        ends = tf.reduce_sum(tf.cast(is_end, tf.int32), 1)
+        has_form &= ends > template.between.count(template.end[0])
         return [
             Problem(
                 ~has_form,
                 "the row is not <s> question </s></s> context </s>: it has ",
-                count,
+                ends,
                 " times </s>.",
             ),
-            self._too_long(first - 1),
+            self.preprocessor.question_problem(first - len(template.start)),
         ]
 
-    def _too_long(self, sizes):
-        return Problem(
-            sizes > self.limit,
-            "the question has ",
-            sizes,
-            f" tokens, more than max_question_length={self.limit}.",
-        )
-
     def compute(self, token_ids, padding_mask):
-        inputs = self.preprocessor.model_inputs(token_ids, padding_mask)
-        spans = best_spans(self.task(inputs, training=False))
-        return spans._asdict()
+        return best_spans(self.outputs(token_ids, padding_mask))._asdict()
 
     def merge(self, outputs, windows):
         return merge_spans(Spans(**outputs), windows)._asdict()
@@ -106,9 +78,9 @@ class SpanAnswer(Answer):
             "scores": spans.scores,
         }
 
-    def finish_texts(self, outputs, document):
+    def finish_texts(self, outputs, source):
         spans = Spans(**outputs)
-        contexts, tokens = document
+        contexts, tokens = source
         return name_answers(
             spans, *text_of_tokens(contexts, tokens, spans.first, spans.last)
         )
@@ -125,3 +97,17 @@ class SpanAnswer(Answer):
             "offsets": "Characters, as code points of the context, each "
             "invalid byte sequence counting as one.",
         }
+
+    def predicted(self, texts, over_long):
+        names = ("score", "no_answer_score", "start", "end")
+        if over_long == "windows":
+            said = self.task.answer(texts["question"], texts["context"])
+            return {name: said[name] for name in names}
+        spans = map(best_spans, self.predict_each(texts))
+        spans = Spans(*(tf.concat(parts, 0) for parts in zip(*spans)))
+        rows = self.preprocessor.rows(
+            {name: tf.constant(x) for name, x in texts.items()}
+        )
+        spans = merge_spans(spans, rows.windows)
+        said = self.finish_texts(spans._asdict(), rows.source)
+        return {name: said[name].numpy() for name in names}

@@ -9,11 +9,12 @@ from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.text_classification import problem_types
 from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
-from keras_longformer.tasks.text_classification.served import answer_for
+from keras_longformer.tasks.text_classification.served import answer_of_problem
 
 _HIDDEN = ("pooled_dense/kernel", "pooled_dense/bias")
 _LOGITS = ("logits/kernel", "logits/bias")
@@ -83,7 +84,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 6.
     """
 
-    served_cls = staticmethod(answer_for)
+    served_cls = staticmethod(answer_of_problem)
     preprocessor_cls = LongformerTextClassifierPreprocessor
     default_max_global_tokens = 1
     head_weights = (*_HIDDEN, *_LOGITS)
@@ -149,20 +150,14 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         self.dropout = dropout
         self.class_names = class_names
 
-    def compile(
-        self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs
-    ):
-        """Keras' `compile`; `"auto"` takes what fits the problem type."""
-        if loss == "auto":
-            loss = problem_types.default_loss(
-                self.problem_type, self.activation
-            )
-        if metrics == "auto":
-            metrics = problem_types.default_metrics(
-                self.problem_type, self.activation, self.threshold
-            )
-        super().compile(
-            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
+    def default_loss(self):
+        """Returns the loss that fits the problem type."""
+        return problem_types.default_loss(self.problem_type, self.activation)
+
+    def default_metrics(self):
+        """Returns the metrics that fit the problem type."""
+        return problem_types.default_metrics(
+            self.problem_type, self.activation, self.threshold
         )
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
@@ -198,13 +193,31 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         ]
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """Keras' `fit` on texts `x` and labels `y`, or a dataset of both."""
-        if y is None and isinstance(x, list | np.ndarray | tf.Tensor):
-            raise ValueError(
-                "`fit` needs labels: `fit(texts, labels)`, or a "
-                "`tf.data.Dataset` of both. Received: y=None"
-            )
+        """Keras' `fit` on texts `x` and labels `y`, or a dataset of both.
+
+        Pairs of texts are `x=(texts, others)`; a dataset's are
+        `((text, other), label)`. The preprocessor keeps which of the two it
+        was (`num_texts`), and an export takes as many.
+        """
+        check_labels(x, y, "labels: `fit(texts, labels)`")
+        self._keep_num_texts(x)
         return super().fit(x, y, *args, **kwargs)
+
+    def _keep_num_texts(self, x):
+        if not hasattr(self.preprocessor, "num_texts") or x is None:
+            return
+        if isinstance(x, tf.data.Dataset):
+            element = x.element_spec
+            x = element[0] if isinstance(element, tuple) else element
+        given = len(x) if isinstance(x, tuple) else 1
+        fitted = self.preprocessor.num_texts
+        if fitted is not None and fitted != given:
+            raise ValueError(
+                f"The preprocessor reads {fitted} texts an example "
+                f"(num_texts={fitted}). Received: {given}. Give `fit` as "
+                f"many, or set `preprocessor.num_texts = {given}`."
+            )
+        self.preprocessor.num_texts = given
 
     @classmethod
     def _read_head(cls, foreign, kwargs):

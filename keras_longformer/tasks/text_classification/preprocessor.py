@@ -2,22 +2,21 @@
 
 import keras
 import keras_hub
-import tensorflow as tf
 
+from keras_longformer.tasks.preprocessor import PAIR
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
-from keras_longformer.tasks.preprocessor import TextPacking
-from keras_longformer.tasks.preprocessor import as_array
-from keras_longformer.tasks.preprocessor import without_batch_like
+from keras_longformer.tasks.preprocessor import RowPreprocessor
+from keras_longformer.tasks.preprocessor import check_over_long
+from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
-from keras_longformer.text.packing import start_mask
-from keras_longformer.text.windows import TextWindows
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.text.template import start_mask
+from keras_longformer.tokenizers import GraphTokenizer
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerTextClassifierPreprocessor(
-    TextWindows, TextPacking, keras_hub.models.TextClassifierPreprocessor
+    RowPreprocessor, keras_hub.models.TextClassifierPreprocessor
 ):
     """Turns texts into inputs for classification, `<s>` global.
 
@@ -31,11 +30,16 @@ class LongformerTextClassifierPreprocessor(
         sequence_length: the most tokens of a row, special ones included;
             longer texts are cut off. `None` cuts nothing.
         truncate: how pairs are cut, `"round_robin"` or `"waterfall"`.
+        over_long: what is read of a single text with more tokens:
+            `"truncate"`, its beginning, or `"head_tail"`, a quarter of the
+            row from its beginning and the rest from its end.
+        num_texts: 1 or 2, the texts of an example, which an export makes its
+            inputs. `None`: what `fit` is given.
         pad_to: `"sequence_length"`, `"longest"` of the batch, or a list of
             lengths to take the least of that holds the longest row.
 
     Returns:
-        A dict, with `y` and `sample_weight` behind it where given:
+        A dict, with `y` and `sample_weight` after it where given:
 
         - `"token_ids"`: int32 `(b, n)`, `<s> text </s>`, then `<pad>`; pairs
           are `<s> a </s></s> b </s>`.
@@ -57,33 +61,41 @@ class LongformerTextClassifierPreprocessor(
 
     def __init__(
         self,
-        tokenizer: LongformerTokenizer,
+        tokenizer: GraphTokenizer,
         sequence_length: int | None = SEQUENCE_LENGTH,
         truncate: str = "round_robin",
+        over_long: str = "truncate",
+        num_texts: int | None = None,
         pad_to: PadTo = "sequence_length",
         **kwargs,
     ):
         check_packing(sequence_length, pad_to, truncate)
+        check_over_long(over_long)
+        check_one_of("num_texts", num_texts, (1, 2, None))
         super().__init__(
             tokenizer=tokenizer,
             sequence_length=sequence_length,
             truncate=truncate,
             **kwargs,
         )
+        self.over_long = over_long
+        self.num_texts = num_texts
         self.pad_to = pad_to
 
-    def call(self, x, y=None, sample_weight=None):
-        """Returns the model's inputs, with labels and weights if given."""
-        packed = self.pack_texts(x)
-        inputs = self.model_inputs(packed.token_ids, packed.padding_mask)
-        return keras.utils.pack_x_y_sample_weight(
-            without_batch_like(x, inputs), as_array(y), as_array(sample_weight)
-        )
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of an example: `text`, and of pairs `text_pair`."""
+        return PAIR[: self.num_texts or 1]
 
-    def model_inputs(self, token_ids, padding_mask) -> dict[str, tf.Tensor]:
+    def model_inputs(self, token_ids, padding_mask):
         """Returns what the model takes, for rows that are packed."""
+        inputs = super().model_inputs(token_ids, padding_mask)
+        return {**inputs, "global_mask": start_mask(token_ids)}
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments."""
         return {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "global_mask": start_mask(token_ids),
+            **super().get_config(),
+            "over_long": self.over_long,
+            "num_texts": self.num_texts,
         }

@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from keras_longformer.serving.answer import Answer
 from keras_longformer.tasks.class_names import check_class_names
-from keras_longformer.text.packing import start_mask
 
 
 class ClassAnswer(Answer):
@@ -18,7 +17,7 @@ class ClassAnswer(Answer):
     activation = "softmax"  # A model that has it gives probabilities.
 
     def __init__(self, task, preprocessor, class_names=None):
-        self.task = task
+        super().__init__(task, preprocessor, class_names)
         class_names = check_class_names(class_names, task.num_classes)
         self.class_names = class_names or task.class_names
         activation = task.output_dense.activation.__name__
@@ -26,13 +25,7 @@ class ClassAnswer(Answer):
         self.output = "probabilities" if is_probability else "logits"
 
     def compute(self, token_ids, padding_mask):
-        inputs = {
-            "token_ids": token_ids,
-            "padding_mask": padding_mask,
-            "global_mask": start_mask(token_ids),
-        }
-        outputs = self.task(inputs, training=False)
-        return {self.output: tf.cast(outputs, tf.float32)}
+        return {self.output: self.outputs(token_ids, padding_mask)}
 
     def finish(self, outputs):
         outputs = dict(outputs)
@@ -44,14 +37,17 @@ class ClassAnswer(Answer):
             outputs["label"] = tf.gather(list(self.class_names), index)
         return outputs
 
+    def predicted(self, texts, over_long):
+        return {self.output: self.predict(texts, over_long)}
 
-class LabelsAnswer(ClassAnswer):
+
+class MultiLabelAnswer(ClassAnswer):
     """Any of the classes.
 
     `probabilities` and `logits` float32 and `is_label` bool `(b, classes)`,
     whether the probability is above the model's threshold; with `class_names`
     also `labels` string `(b, classes)`: the names of a text's labels, the
-    likeliest first, and "" behind them.
+    likeliest first, then "".
     """
 
     activation = "sigmoid"
@@ -81,17 +77,22 @@ class NumberAnswer(ClassAnswer):
     """`value` float32, `(b,)` for one number, `(b, numbers)` for more."""
 
     def finish(self, outputs):
-        value = outputs[self.output]
-        return {"value": value[:, 0] if self.task.num_classes == 1 else value}
+        return {"value": self._value(outputs[self.output])}
+
+    def predicted(self, texts, over_long):
+        return {"value": self._value(self.predict(texts, over_long))}
+
+    def _value(self, outputs):
+        return outputs[:, 0] if self.task.num_classes == 1 else outputs
 
 
 ANSWERS = {
     "single_label": ClassAnswer,
-    "multi_label": LabelsAnswer,
+    "multi_label": MultiLabelAnswer,
     "regression": NumberAnswer,
 }
 
 
-def answer_for(task, preprocessor, class_names=None):
-    """Returns the answer of the task's problem type."""
+def answer_of_problem(task, preprocessor, class_names=None) -> Answer:
+    """Returns the answer that the task's problem type has."""
     return ANSWERS[task.problem_type](task, preprocessor, class_names)

@@ -9,12 +9,13 @@ from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.token_classification.preprocessor import (
     LongformerTokenClassifierPreprocessor,
 )
 from keras_longformer.tasks.token_classification.served import WordAnswer
-from keras_longformer.tasks.token_classification.words import as_words
 from keras_longformer.tasks.token_classification.words import words_of_tokens
+from keras_longformer.text.coercion import as_ragged
 from keras_longformer.text.merging import tokens_of_windows
 
 _CLASSIFIER = ("classifier/kernel", "classifier/bias")
@@ -128,38 +129,17 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
         self.dropout = dropout
         self.class_names = class_names
 
-    def compile(
-        self,
-        optimizer="auto",
-        loss="auto",
-        *,
-        weighted_metrics="auto",
-        **kwargs,
-    ):
-        """Keras' `compile`.
-
-        Args:
-            optimizer: `"auto"` is Adam with a rate of 5e-5.
-            loss: `"auto"` is cross-entropy, the mean over the labelled words
-                of the batch.
-            weighted_metrics: `"auto"` is the accuracy over labelled words.
-            **kwargs: those of `keras.Model.compile`.
-        """
-        if optimizer == "auto":
-            optimizer = keras.optimizers.Adam(5e-5)
-        if loss == "auto":
-            loss = keras.losses.SparseCategoricalCrossentropy(
-                from_logits=self.activation != keras.activations.softmax,
-                reduction="mean_with_sample_weight",
-            )
-        if weighted_metrics == "auto":
-            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy()]
-        super().compile(
-            optimizer=optimizer,
-            loss=loss,
-            weighted_metrics=weighted_metrics,
-            **kwargs,
+    def default_loss(self):
+        """Returns cross-entropy, the mean over the labelled words of the
+        batch."""
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=self.activation != keras.activations.softmax,
+            reduction="mean_with_sample_weight",
         )
+
+    def default_weighted_metrics(self):
+        """Returns the accuracy over labelled words."""
+        return [keras.metrics.SparseCategoricalAccuracy()]
 
     def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """Keras' `fit` on words `x` and a label for each, or a dataset.
@@ -172,36 +152,32 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
             *args, **kwargs: those of `keras.Model.fit`.
             sample_weight: floats `(b,)` or `(b, words)`.
         """
-        if y is None and _is_words(x):
-            raise ValueError(
-                "`fit` needs labels: `fit(words, labels)`, or a "
-                "`tf.data.Dataset` of both. Received: y=None"
-            )
+        check_labels(x, y, "labels: `fit(words, labels)`")
         if isinstance(kwargs.get("validation_data"), tuple | list):
             kwargs["validation_data"] = tuple(
-                _as_rows(value) for value in kwargs["validation_data"]
+                as_ragged(value) for value in kwargs["validation_data"]
             )
         return super().fit(
-            _as_rows(x),
-            _as_rows(y),
+            as_ragged(x),
+            as_ragged(y),
             *args,
-            sample_weight=_as_rows(sample_weight),
+            sample_weight=as_ragged(sample_weight),
             **kwargs,
         )
 
     def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """Keras' `evaluate`, on what `fit` takes."""
         return super().evaluate(
-            _as_rows(x),
-            _as_rows(y),
+            as_ragged(x),
+            as_ragged(y),
             *args,
-            sample_weight=_as_rows(sample_weight),
+            sample_weight=as_ragged(sample_weight),
             **kwargs,
         )
 
     def predict(self, x, *args, **kwargs):
         """Keras' `predict`: outputs of tokens, `(b, n, num_classes)`."""
-        return super().predict(_as_rows(x), *args, **kwargs)
+        return super().predict(as_ragged(x), *args, **kwargs)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Words to inputs, and names of classes to their indices."""
@@ -222,10 +198,12 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
             A list of float32 arrays `(words, num_classes)`, one a text. An
             empty word has zeros.
         """
-        outputs = self.predict_windows(x, stride, batch_size, verbose)
-        words = as_words(x)
-        tokens = self.preprocessor.word_tokens(words)
-        of_words, _ = words_of_tokens(outputs, tokens, words)
+        inputs, rows = self.preprocessor.window_rows(x, stride)
+        outputs = self.merge_windows(
+            self.predict_packed(inputs, batch_size, verbose), rows.windows
+        )
+        words, tokens = rows.source
+        of_words, _ = words_of_tokens(outputs, tokens, words.words)
         values = of_words.values.numpy()
         return np.split(values, of_words.row_splits.numpy()[1:-1])
 
@@ -277,21 +255,3 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
             }
         )
         return config
-
-
-def _is_words(x):
-    return isinstance(x, list | np.ndarray | tf.Tensor | tf.RaggedTensor)
-
-
-def _as_rows(values):
-    """Lists of lists as a ragged tensor, which Keras can cut into batches."""
-    if isinstance(values, np.ndarray) and values.dtype == object:
-        values = [
-            row if isinstance(row, str | bytes) else [*row] for row in values
-        ]
-    is_nested = isinstance(values, list) and any(
-        isinstance(row, list | tuple | np.ndarray) for row in values
-    )
-    if not is_nested:
-        return values
-    return tf.ragged.constant([[*row] for row in values])

@@ -5,30 +5,33 @@ import keras_hub
 import tensorflow as tf
 
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
-from keras_longformer.tasks.preprocessor import TextPacking
+from keras_longformer.tasks.preprocessor import RowPreprocessor
+from keras_longformer.tasks.token_classification.words import Words
 from keras_longformer.tasks.token_classification.words import WordTokens
 from keras_longformer.tasks.token_classification.words import as_words
 from keras_longformer.tasks.token_classification.words import is_one_text
 from keras_longformer.tasks.token_classification.words import tokenize_words
-from keras_longformer.text.packing import Packed
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
 from keras_longformer.text.packing import pack
-from keras_longformer.text.packing import start_mask
-from keras_longformer.text.windows import TextWindows
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.text.rows import Rows
+from keras_longformer.text.template import repeated
+from keras_longformer.text.template import start_mask
+from keras_longformer.text.windows import read_long
+from keras_longformer.tokenizers import GraphTokenizer
+from keras_longformer.tokenizers.contract import check_tokenizer
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerTokenClassifierPreprocessor(
-    TextWindows, TextPacking, keras_hub.models.Preprocessor
+    RowPreprocessor, keras_hub.models.Preprocessor
 ):
     """Turns words with labels into inputs and targets of tokens.
 
     Call it with `x`, `(x, y)` or `(x, y, sample_weight)`, directly or in
     `tf.data`. `x` is words, `(b, words)` strings as lists of lists or ragged
     tensors, or texts, a string or `(b,)` strings, whose words are what
-    whitespace separates. Each word is tokenized behind a blank, the first
+    whitespace separates. Each word is tokenized after a blank, the first
     too, as Hugging Face does with `is_split_into_words=True`.
 
     A word's label and weight go to its first token:
@@ -48,7 +51,7 @@ class LongformerTokenClassifierPreprocessor(
             global. By default, as in Hugging Face, no token is.
 
     Returns:
-        A dict, with targets and weights behind it where `y` is given:
+        A dict, with targets and weights after it where `y` is given:
 
         - `"token_ids"`: int32 `(b, n)`, `<s> tokens </s>`, then `<pad>`.
         - `"padding_mask"`: bool `(b, n)`, `True` at tokens.
@@ -72,9 +75,11 @@ class LongformerTokenClassifierPreprocessor(
     ```
     """
 
+    over_long_choices = ("truncate", "windows")
+
     def __init__(
         self,
-        tokenizer: LongformerTokenizer,
+        tokenizer: GraphTokenizer,
         sequence_length: int | None = SEQUENCE_LENGTH,
         pad_to: PadTo = "sequence_length",
         global_start: bool = False,
@@ -90,62 +95,63 @@ class LongformerTokenClassifierPreprocessor(
     def call(self, x, y=None, sample_weight=None):
         """Returns the model's inputs, with targets and weights if given."""
         is_one = is_one_text(x)
-        words = as_words(x)
         with tf.device("CPU"):
-            tokens = self.word_tokens(words)
-            packed = self._packed(
-                tokens.ids,
-                self.tokenizer.start_token_id,
-                self.tokenizer.end_token_id,
-                self.tokenizer.pad_token_id,
-            )
-            outputs = self.model_inputs(packed.token_ids, packed.padding_mask)
+            rows = self.rows(x)
+            outputs = self.padded_inputs(rows.windows)
             if y is not None:
-                y = _one_a_word("labels", y, words, is_one)
-                weight = _weights(sample_weight, words, is_one)
+                words, tokens = rows.source
+                y = _one_a_word("labels", y, words.words, is_one)
+                weight = _weights(sample_weight, words.words, is_one)
                 y = tf.cast(tf.gather(y, tokens.word), tf.int32)
                 weight = tf.gather(weight, tokens.word)
                 weight *= tf.cast(tokens.is_first, tf.float32)
                 y = tf.where(tokens.is_first, y, 0)
-                rows = tokens.ids
                 outputs = (
                     outputs,
-                    self._packed(rows.with_values(y)).token_ids,
-                    self._packed(rows.with_values(weight)).token_ids,
+                    self._packed(tokens.ids.with_values(y)),
+                    self._packed(tokens.ids.with_values(weight)),
                 )
         if is_one:
             outputs = tf.nest.map_structure(lambda tensor: tensor[0], outputs)
         return outputs
 
-    def word_tokens(self, words: tf.RaggedTensor) -> WordTokens:
-        """Returns the tokens of string, ragged `(b, None)` words."""
-        self.check_tokenizer()
-        return tokenize_words(self.tokenizer, words)
+    def rows(self, x, *, longest=None, over_long=None, stride=None):
+        """Returns words or texts as rows.
 
-    def token_rows(self, x, special_tokens_in_text=None) -> tf.RaggedTensor:
-        """Returns int32, ragged `(b, None)` ids, for words or texts."""
-        return self.word_tokens(as_words(x)).ids
+        The source of the `Rows` is the `Words` and their `WordTokens`.
+        """
+        words = as_words(x)
+        tokens = self.word_tokens(words)
+        windows = read_long(
+            tokens.ids,
+            repeated(self.row_template.start, tokens.ids),
+            longest=self.longest(longest),
+            template=self.row_template,
+            over_long=over_long or self.over_long,
+            stride=stride,
+        )
+        return Rows(windows, (), (words, tokens))
 
-    def model_inputs(self, token_ids, padding_mask) -> dict[str, tf.Tensor]:
+    def word_tokens(self, words: Words) -> WordTokens:
+        """Returns the tokens of words."""
+        check_tokenizer(self.tokenizer)
+        return tokenize_words(self.tokenizer, words.words)
+
+    def model_inputs(self, token_ids, padding_mask):
         """Returns what the model takes, for rows that are packed."""
-        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
+        inputs = super().model_inputs(token_ids, padding_mask)
         if self.global_start:
             inputs["global_mask"] = start_mask(token_ids)
         return inputs
 
-    def _packed(self, rows, start_id=0, end_id=0, pad_id=0) -> Packed:
+    def _packed(self, rows):
         """Packs what comes one a token; 0 for the special ones."""
-        start_id, end_id, pad_id = (
-            tf.cast(x, rows.dtype) for x in (start_id, end_id, pad_id)
-        )
         return pack(
             rows,
-            start_id=start_id,
-            end_id=end_id,
-            pad_id=pad_id,
+            template=self.row_template.filled_with(0),
             sequence_length=self.sequence_length,
             pad_to=self.pad_to,
-        )
+        ).token_ids
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""

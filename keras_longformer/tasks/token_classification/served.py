@@ -1,16 +1,12 @@
 """The answers of an exported classifier of words."""
 
+import numpy as np
 import tensorflow as tf
 
 from keras_longformer.serving.answer import Answer
-from keras_longformer.serving.answer import Reading
-from keras_longformer.serving.rows import rows_of_texts
 from keras_longformer.tasks.class_names import check_class_names
-from keras_longformer.tasks.token_classification.words import split_texts
-from keras_longformer.tasks.token_classification.words import tokenize_words
 from keras_longformer.tasks.token_classification.words import words_of_tokens
 from keras_longformer.text.merging import tokens_of_windows
-from keras_longformer.text.packing import start_mask
 
 
 class WordAnswer(Answer):
@@ -19,41 +15,23 @@ class WordAnswer(Answer):
     From texts, `words` string `(b, w)`, what whitespace separates, their
     `starts` and `ends` int32 `(b, w)` in characters (code points) of the text,
     `probabilities` float32 `(b, w, classes)`, `class_index` int32 `(b, w)` and,
-    with class names, `labels` string `(b, w)`. Behind a text's last word there
+    with class names, `labels` string `(b, w)`. After a text's last word there
     are "" and 0; a word that was cut off has a `class_index` of -1, the label
-    "" and probabilities of 0, as those behind the last.
+    "" and probabilities of 0, as those after the last.
 
     From token ids, `probabilities` `(b, n, classes)`, `class_index` and
     `labels` `(b, n)`, of each token, special ones too.
     """
 
-    over_long = ("truncate", "windows")
-
     def __init__(self, task, preprocessor, class_names=None):
-        self.task = task
-        self.global_start = preprocessor.global_start
+        super().__init__(task, preprocessor, class_names)
         class_names = check_class_names(class_names, task.num_classes)
         self.class_names = class_names or task.class_names
         activation = task.output_dense.activation.__name__
         self.gives_logits = activation != "softmax"
 
-    def read(self, texts, rules):
-        words = split_texts(texts["text"])
-        tokens = tokenize_words(rules.tokenizer, words.words)
-        windows = rows_of_texts(
-            tokens.ids,
-            longest=rules.longest,
-            over_long=rules.over_long,
-            start_id=rules.tokenizer.start_token_id,
-            end_id=rules.tokenizer.end_token_id,
-        )
-        return Reading(windows, (), (words, tokens))
-
     def compute(self, token_ids, padding_mask):
-        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
-        if self.global_start:
-            inputs["global_mask"] = start_mask(token_ids)
-        outputs = tf.cast(self.task(inputs, training=False), tf.float32)
+        outputs = self.outputs(token_ids, padding_mask)
         if self.gives_logits:
             outputs = tf.nn.softmax(outputs)
         # Rows of all buckets get the same width, so that they can be joined.
@@ -78,8 +56,8 @@ class WordAnswer(Answer):
         probabilities = outputs["probabilities"][:, :width]
         return self._named(probabilities, is_there)
 
-    def finish_texts(self, outputs, document):
-        words, tokens = document
+    def finish_texts(self, outputs, source):
+        words, tokens = source
         probabilities, is_there = words_of_tokens(
             outputs["probabilities"], tokens, words.words
         )
@@ -104,10 +82,36 @@ class WordAnswer(Answer):
             outputs["labels"] = tf.where(is_there[..., 0], label, "")
         return outputs
 
+    def predicted(self, texts, over_long):
+        x = tf.constant(texts["text"])
+        if over_long == "windows":
+            rows = self.task.predict_words(x, batch_size=4, verbose=0)
+            lengths = [len(row) for row in rows]
+            words = tf.RaggedTensor.from_row_lengths(
+                tf.concat(rows, 0), tf.constant(lengths, tf.int64)
+            )
+            is_there = tf.ones_like(words[..., :1])
+        else:
+            rows = self.preprocessor.rows(x)
+            length = self.preprocessor.sequence_length
+            outputs = [
+                np.pad(x, [(0, 0), (0, length - x.shape[1]), (0, 0)])
+                for x in self.predict_each(texts)
+            ]
+            outputs = tokens_of_windows(
+                np.concatenate(outputs).astype("float32"), rows.windows
+            )
+            of, tokens = rows.source
+            words, is_there = words_of_tokens(outputs, tokens, of.words)
+            is_there = tf.cast(is_there, tf.float32)[..., None]
+        if self.gives_logits:
+            words = words.with_flat_values(tf.nn.softmax(words.flat_values))
+        return {"probabilities": (words * is_there).to_tensor(0.0).numpy()}
+
     def rules(self):
         return {
             "words": "What whitespace separates, Unicode's too. Each is read "
-            "as if it stood behind one blank; its first token answers for it.",
+            "as if it stood after one blank; its first token answers for it.",
             "offsets": "Characters, as code points of the text, each invalid "
             "byte sequence counting as one.",
         }

@@ -1,7 +1,7 @@
 """Texts as words, and words as tokens.
 
 Classifiers of tokens are trained on text that is split already, one label a
-word. Each word is tokenized as if it stood behind a blank, the first one too,
+word. Each word is tokenized as if it stood after a blank, the first one too,
 which is what Hugging Face's tokenizers do with `is_split_into_words=True` and
 `add_prefix_space=True`:
 
@@ -29,12 +29,12 @@ class Words(typing.NamedTuple):
         words: string.
         starts: int32, the character (code point, as Python indexes a `str`)
             of its text at which each word starts.
-        ends: int32, the character behind each word's last.
+        ends: int32, the character after each word's last.
     """
 
     words: tf.RaggedTensor
-    starts: tf.RaggedTensor
-    ends: tf.RaggedTensor
+    starts: tf.RaggedTensor | None
+    ends: tf.RaggedTensor | None
 
 
 class WordTokens(typing.NamedTuple):
@@ -87,13 +87,13 @@ def split_texts(texts: tf.Tensor) -> Words:
     )
 
 
-def as_words(x) -> tf.RaggedTensor:
-    """Returns string, ragged `(b, None)` words.
+def as_words(x) -> Words:
+    """Returns the words of texts.
 
     Args:
         x: texts, a string or `(b,)` strings, which are split at whitespace;
             or words, `(b, w)` strings, ragged, as lists of lists, or padded
-            with "".
+            with "", whose `starts` and `ends` are `None`.
 
     Raises:
         TypeError: something else.
@@ -106,11 +106,11 @@ def as_words(x) -> tf.RaggedTensor:
             "Words of texts are strings of shape `(b, words)`, ragged where "
             f"texts have different numbers. Received: shape={x.shape}."
         )
-    if isinstance(x, tf.RaggedTensor):
-        return x
     if x.shape.rank < 2:
-        return split_texts(tf.reshape(x, [-1])).words
-    return tf.RaggedTensor.from_tensor(x)
+        return split_texts(tf.reshape(x, [-1]))
+    if not isinstance(x, tf.RaggedTensor):
+        x = tf.RaggedTensor.from_tensor(x)
+    return Words(x, None, None)
 
 
 def is_one_text(x) -> bool:
@@ -124,13 +124,10 @@ def tokenize_words(tokenizer, words: tf.RaggedTensor) -> WordTokens:
     """Returns the tokens of words; an empty word has none.
 
     Args:
-        tokenizer: a `LongformerTokenizer`.
+        tokenizer: a `GraphTokenizer`.
         words: string, ragged `(b, None)`.
     """
-    flat = words.values
-    has_blank = tf.equal(tf.strings.substr(flat, 0, 1), " ")
-    has_blank |= tf.equal(flat, "")
-    ids = tokenizer.tokenize(tf.where(has_blank, flat, " " + flat))
+    ids = tokenizer.tokenize_words(words.values)
     lengths = ids.row_lengths()
     splits = tf.gather(ids.row_splits, words.row_splits)
     word = ids.value_rowids()

@@ -32,23 +32,9 @@ from keras_longformer.tokenizers.byte_pair.words import marks
 from keras_longformer.tokenizers.byte_pair.words import shifted_left
 from keras_longformer.tokenizers.byte_pair.words import shifted_right
 from keras_longformer.tokenizers.byte_pair.words import word_starts
+from keras_longformer.tokenizers.contract import Tokens
 
 NOT_A_TOKEN = -1
-
-
-class Tokens(typing.NamedTuple):
-    """The tokens of a batch of texts, int32 ragged `(b, None)` each.
-
-    Attributes:
-        ids: token ids.
-        starts: the character (code point, as Python indexes a `str`) of the
-            text at which each token starts.
-        ends: the character behind each token's last.
-    """
-
-    ids: tf.RaggedTensor
-    starts: tf.RaggedTensor
-    ends: tf.RaggedTensor
 
 
 class Characters(typing.NamedTuple):

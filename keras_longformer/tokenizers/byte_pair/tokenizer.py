@@ -2,18 +2,20 @@
 
 import json
 import os
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras
-import keras_hub
 import tensorflow as tf
 
 from keras_longformer.text.coercion import as_ids
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import flat
+from keras_longformer.text.template import RowTemplate
 from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
-from keras_longformer.tokenizers.byte_pair.encoder import Tokens
 from keras_longformer.tokenizers.byte_pair.graphs import EncoderGraphs
+from keras_longformer.tokenizers.byte_pair.hugging_face import read_files
+from keras_longformer.tokenizers.byte_pair.hugging_face import write_files
 from keras_longformer.tokenizers.byte_pair.special_tokens import END
 from keras_longformer.tokenizers.byte_pair.special_tokens import MASK
 from keras_longformer.tokenizers.byte_pair.special_tokens import PAD
@@ -23,6 +25,8 @@ from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
 from keras_longformer.tokenizers.byte_pair.vocabulary import PathLike
 from keras_longformer.tokenizers.byte_pair.vocabulary import Vocabulary
 from keras_longformer.tokenizers.byte_pair.words import cpu_constant
+from keras_longformer.tokenizers.contract import GraphTokenizer
+from keras_longformer.tokenizers.contract import Tokens
 
 VOCABULARY_FILE = "vocabulary.json"
 MERGES_FILE = "merges.txt"
@@ -32,7 +36,7 @@ MAX_TEXT_BYTES = 2**20
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
-class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
+class LongformerTokenizer(GraphTokenizer):
     """RoBERTa's and Longformer's byte-level BPE tokenizer.
 
     Gives the ids of Hugging Face's `ByteLevelBPETokenizer` (and of
@@ -157,6 +161,20 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
             ends=self._shaped(tokens.ends, texts, 0),
         )
 
+    def tokenize_words(self, words):
+        """Returns ids, int32 ragged `(w, None)`, of words within a text.
+
+        As Hugging Face's tokenizers do with `is_split_into_words=True` and
+        `add_prefix_space=True`: each word gets a blank before it, unless it
+        has one; an empty word has no tokens.
+
+        Args:
+            words: string `(w,)`.
+        """
+        has_blank = tf.equal(tf.strings.substr(words, 0, 1), " ")
+        has_blank |= tf.equal(words, "")
+        return self.tokenize(tf.where(has_blank, words, " " + words))
+
     def detokenize(self, inputs, skip_special_tokens=False):
         """Returns the text that token ids stand for.
 
@@ -211,7 +229,22 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
             )
         return ids
 
+    @property
+    def row_template(self) -> RowTemplate:
+        """RoBERTa's rows, `<s> a </s>` and `<s> a </s></s> b </s>`."""
+        return RowTemplate(
+            start=(self.start_token_id,),
+            between=(self.end_token_id, self.end_token_id),
+            end=(self.end_token_id,),
+            pad=self.pad_token_id,
+        )
+
     # Vocabulary
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether there is one: while a file is loaded, it is to come."""
+        return getattr(self, "_vocabulary", None) is not None
 
     def set_vocabulary_and_merges(self, vocabulary, merges) -> None:
         """Sets both from data or files, or neither where one is `None`."""
@@ -280,7 +313,7 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def _check_vocabulary(self) -> None:
         # The base class asks for ids while the constructor still runs.
-        if getattr(self, "_vocabulary", None) is None:
+        if not self.has_vocabulary:
             raise ValueError(
                 "This LongformerTokenizer has no vocabulary. Pass `vocabulary` "
                 "and `merges`, or load one with `from_preset`."
@@ -326,6 +359,31 @@ class LongformerTokenizer(keras_hub.tokenizers.Tokenizer):
                     "constructor."
                 )
         return super().from_config(config)
+
+    # Hugging Face's files
+
+    @classmethod
+    def from_hugging_face(cls, files: Mapping[str, str]):
+        """Opens `vocab.json` and `merges.txt`, or `tokenizer.json`.
+
+        Args:
+            files: mapping of file name to path, those that are there.
+
+        Returns:
+            The tokenizer, or `None` where the files are of another kind.
+        """
+        found = read_files(files)
+        return None if found is None else cls(**found)
+
+    def hugging_face_files(self, max_sequence_length: int) -> dict[str, str]:
+        """Returns the text of each file that `LongformerTokenizer` of
+        `transformers` opens it from.
+
+        Args:
+            max_sequence_length: int, the most tokens that the model reads.
+        """
+        self._check_vocabulary()
+        return write_files(self, max_sequence_length)
 
 
 def _chosen_special_tokens(choice: bool | Sequence[str]) -> tuple[str, ...]:

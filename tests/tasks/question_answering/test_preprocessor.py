@@ -183,7 +183,7 @@ def test_offsets_that_do_not_fit(preprocessor, y, match):
 
 
 def test_errors(preprocessor):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Question 1 of"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Text 1 of"):
         make()(X)
     for x in (["a", "b"], ("a",), {"question": "a"}):
         with pytest.raises(ValueError, match="lone tuple"):

@@ -10,6 +10,7 @@ import tensorflow as tf
 import keras_longformer as klf
 from keras_longformer.client.client import ServingClient
 from keras_longformer.serving import warmup
+from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.tasks.question_answering.spans import best_spans
 from tests.serving import checks
 from tests.serving import exports
@@ -143,11 +144,11 @@ def test_the_folder_is_whole(reader):
 
 
 def test_warm_up_fills_each_bucket(reader):
-    tokenizer = reader.model.preprocessor.tokenizer
+    preprocessor = reader.model.preprocessor
+    tokenizer = preprocessor.tokenizer
     for _, inputs in warmup.warmup_inputs(
         {"serving_default": ["question", "context"], "tokens": ["token_ids"]},
-        tokenizer,
-        [16, 64],
+        ServedModel(reader.model, preprocessor, [16, 64]),
         [3],
     ):
         if "token_ids" in inputs:
@@ -164,9 +165,9 @@ def test_warm_up_fills_each_bucket(reader):
 
 def test_options(tmp_path):
     task = make_task()
-    with pytest.raises(ValueError, match="cannot read long texts by"):
+    with pytest.raises(ValueError, match="cannot read question and context by"):
         exports.export(task, tmp_path / "x", over_long="head_tail")
-    with pytest.raises(ValueError, match="hold it, a context and 4"):
+    with pytest.raises(ValueError, match="must hold it, a context and 4"):
         exports.export(task, tmp_path / "x", buckets=[12])
 
 

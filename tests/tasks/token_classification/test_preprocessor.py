@@ -46,7 +46,7 @@ def test_texts_split_at_whitespace():
 def test_tokens_and_words_as_hugging_face(roberta, roberta_files):
     """Their `word_ids` with `is_split_into_words=True`: expected values of
     transformers 4.57.6 where it is not installed, and its own where it is."""
-    words = as_words(WORDS)
+    words = as_words(WORDS).words
     tokens = tokenize_words(roberta, words)
     local = tf.ragged.range(words.row_lengths()).values
     index = tokens.ids.with_values(tf.gather(local, tokens.word))
@@ -125,7 +125,7 @@ def test_global_start_and_config():
 
 
 def test_outputs_of_words():
-    words = as_words([["bad", "", "x"]])
+    words = as_words([["bad", "", "x"]]).words
     tokens = tokenize_words(small.make_tokenizer(), words)
     count = tokens.ids.row_lengths()[0]
     outputs = tf.range(tf.cast(count, tf.float32))[None, : count - 1, None]

@@ -1,0 +1,126 @@
+"""What a tokenizer must give, whatever its kind.
+
+Preprocessors, exports and conversion know tokenizers by this class alone. A
+new kind is one more subclass, with a line in `opening.py`.
+"""
+
+import typing
+from collections.abc import Mapping
+
+import keras_hub
+import tensorflow as tf
+
+from keras_longformer.text.template import RowTemplate
+
+
+class Tokens(typing.NamedTuple):
+    """The tokens of a batch of texts, int32 ragged `(b, None)` each.
+
+    Attributes:
+        ids: token ids.
+        starts: the character (code point, as Python indexes a `str`) of the
+            text at which each token starts.
+        ends: the character after each token's last.
+    """
+
+    ids: tf.RaggedTensor
+    starts: tf.RaggedTensor
+    ends: tf.RaggedTensor
+
+
+class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
+    """A tokenizer whose texts, ids and offsets are all in the graph.
+
+    Besides the methods below, a subclass has the attributes
+
+    - `start_token_id`, `end_token_id`, `pad_token_id`, `unk_token_id` and
+      `mask_token_id`, int, and `mask_token`, str: KerasHub's special tokens;
+    - `special_tokens_in_text`: which of them are recognised in texts;
+    - `max_text_bytes`: int or `None`, the longest text that it takes;
+    - `sequence_length`: `None` where it neither pads nor cuts off, as
+      preprocessors need it.
+    """
+
+    def tokenize(self, inputs, special_tokens_in_text=None):
+        """Returns the ids of texts.
+
+        Args:
+            inputs: a string, a (nested) list or array of strings, or a string
+                tensor of any rank, ragged too.
+            special_tokens_in_text: `False`, `True` or a list of special
+                tokens: which are recognised in the texts. By default the
+                attribute of this name.
+
+        Returns:
+            int ids with one more axis than `inputs`: dense for one text,
+            ragged for more.
+        """
+        raise NotImplementedError
+
+    def tokenize_with_offsets(
+        self, inputs, special_tokens_in_text=None
+    ) -> Tokens:
+        """Returns the ids of texts, and the characters that each stands for."""
+        raise NotImplementedError
+
+    def tokenize_words(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """Returns ids, int32 ragged `(w, None)`, of words within a text.
+
+        Args:
+            words: string `(w,)`; each is tokenized as if it followed another
+                word, an empty one to nothing.
+        """
+        raise NotImplementedError
+
+    @property
+    def row_template(self) -> RowTemplate:
+        """The special tokens of rows that the model was trained on."""
+        raise NotImplementedError
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether there is one: while a file is loaded, it is to come."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_hugging_face(
+        cls, files: Mapping[str, str]
+    ) -> "GraphTokenizer | None":
+        """Opens the tokenizer of a Hugging Face folder.
+
+        Args:
+            files: mapping of file name to path, those that are there.
+
+        Returns:
+            The tokenizer, or `None` where the files are of another kind.
+        """
+        raise NotImplementedError
+
+    def hugging_face_files(self, max_sequence_length: int) -> dict[str, str]:
+        """Returns the text of each file that `transformers` opens it from.
+
+        Args:
+            max_sequence_length: int, the most tokens that the model reads.
+        """
+        raise NotImplementedError
+
+
+def check_tokenizer(tokenizer) -> None:
+    """Raises for what no preprocessor can read with.
+
+    Raises:
+        TypeError: a tokenizer of another library's or kind.
+        ValueError: a tokenizer that pads or cuts off.
+    """
+    if not isinstance(tokenizer, GraphTokenizer):
+        raise TypeError(
+            "`tokenizer` must be one of keras_longformer's, such as a "
+            "LongformerTokenizer: its offsets, special tokens and limits are "
+            f"needed in the graph. Received: {type(tokenizer).__name__}"
+        )
+    if tokenizer.sequence_length is not None:
+        raise ValueError(
+            "The preprocessor pads, its tokenizer must not. Received: a "
+            f"tokenizer with sequence_length={tokenizer.sequence_length}; make "
+            "it without."
+        )
