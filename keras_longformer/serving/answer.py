@@ -59,8 +59,7 @@ class Answer:
     @property
     def over_long(self) -> tuple[str, ...]:
         """What of `OVER_LONG` it can read."""
-        choices = self.preprocessor.over_long_choices
-        return choices if len(self.inputs) == 1 else _without_tail(choices)
+        return self.preprocessor.over_long_choices
 
     def as_x(self, texts: dict[str, tf.Tensor]):
         """Returns texts, string `(b,)` by name, as the preprocessor takes
@@ -158,21 +157,15 @@ class Answer:
         if over_long == "windows":
             x = self.as_x({name: tf.constant(x) for name, x in texts.items()})
             return self.task.predict_windows(x, batch_size=4, verbose=0)
-        return np.concatenate(self.predict_each(texts))
+        return self.predict_together(texts, at_once=1)
 
-    def predict_each(self, texts: dict[str, tf.Tensor]) -> list[np.ndarray]:
-        """Returns what the task's `predict` says of each text, `(1, ...)`.
+    def predict_together(self, texts: dict[str, list], at_once: int):
+        """Returns what the task's `predict` says of texts, so many at once.
 
-        One at a time: each at its own length.
+        One at a time each is computed at its own length; outputs of tokens
+        can be joined only where all texts are padded alike.
         """
         x = self.as_x({name: tf.constant(x) for name, x in texts.items()})
         # A dataset, since Keras takes no arrays of bytes that are not UTF-8.
-        dataset = tf.data.Dataset.from_tensor_slices((x,)).batch(1)
-        return [
-            self.task.predict(dataset.skip(i).take(1), verbose=0)
-            for i in range(len(dataset))
-        ]
-
-
-def _without_tail(choices):
-    return tuple(choice for choice in choices if choice != "head_tail")
+        dataset = tf.data.Dataset.from_tensor_slices((x,)).batch(at_once)
+        return self.task.predict(dataset, verbose=0)

@@ -11,6 +11,7 @@ from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
 from keras_longformer.text.template import start_mask
+from keras_longformer.text.windows import OVER_LONG
 from keras_longformer.tokenizers import GraphTokenizer
 
 
@@ -86,6 +87,11 @@ class LongformerTextClassifierPreprocessor(
     def reads(self) -> tuple[str, ...]:
         """The texts of an example: `text`, and of pairs `text_pair`."""
         return PAIR[: self.num_texts or 1]
+
+    @property
+    def over_long_choices(self) -> tuple[str, ...]:
+        """How long texts are read: pairs are cut by `truncate` only."""
+        return OVER_LONG if self.reads == ("text",) else ("truncate",)
 
     def model_inputs(self, token_ids, padding_mask):
         """Returns what the model takes, for rows that are packed."""

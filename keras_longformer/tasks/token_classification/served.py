@@ -1,6 +1,5 @@
 """The answers of an exported classifier of words."""
 
-import numpy as np
 import tensorflow as tf
 
 from keras_longformer.serving.answer import Answer
@@ -93,14 +92,8 @@ class WordAnswer(Answer):
             is_there = tf.ones_like(words[..., :1])
         else:
             rows = self.preprocessor.rows(x)
-            length = self.preprocessor.sequence_length
-            outputs = [
-                np.pad(x, [(0, 0), (0, length - x.shape[1]), (0, 0)])
-                for x in self.predict_each(texts)
-            ]
-            outputs = tokens_of_windows(
-                np.concatenate(outputs).astype("float32"), rows.windows
-            )
+            outputs = self.predict_together(texts, at_once=len(texts["text"]))
+            outputs = tokens_of_windows(outputs.astype("float32"), rows.windows)
             of, tokens = rows.source
             words, is_there = words_of_tokens(outputs, tokens, of.words)
             is_there = tf.cast(is_there, tf.float32)[..., None]

@@ -1,0 +1,1 @@
+"""A task of a user's own: no line of the package knows it."""
