@@ -1,46 +1,50 @@
 """Longformer for TensorFlow and Keras 3.
 
+The public names are imported when one is first used: a client of a server, or
+a command line, need not wait for TensorFlow. Keras then knows the classes by
+the names that they have in files. Where Keras is there already, all of it is at
+once, so that `keras.saving.load_model` finds them.
+
 Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150).
 """
 
-from keras_longformer.layers import LongformerAttention as LongformerAttention
-from keras_longformer.models import LongformerBackbone as LongformerBackbone
-from keras_longformer.ops import window_attention as window_attention
-from keras_longformer.serving import export_saved_model as export_saved_model
-from keras_longformer.serving import verify_saved_model as verify_saved_model
-from keras_longformer.tasks import LongformerEmbedder as LongformerEmbedder
-from keras_longformer.tasks import (
-    LongformerEmbedderPreprocessor as LongformerEmbedderPreprocessor,
-)
-from keras_longformer.tasks import LongformerMaskedLM as LongformerMaskedLM
-from keras_longformer.tasks import (
-    LongformerMaskedLMPreprocessor as LongformerMaskedLMPreprocessor,
-)
-from keras_longformer.tasks import (
-    LongformerMultipleChoice as LongformerMultipleChoice,
-)
-from keras_longformer.tasks import (
-    LongformerMultipleChoicePreprocessor as LongformerMultipleChoicePreprocessor,
-)
-from keras_longformer.tasks import (
-    LongformerQuestionAnswering as LongformerQuestionAnswering,
-)
-from keras_longformer.tasks import (
-    LongformerQuestionAnsweringPreprocessor as LongformerQuestionAnsweringPreprocessor,
-)
-from keras_longformer.tasks import (
-    LongformerTextClassifier as LongformerTextClassifier,
-)
-from keras_longformer.tasks import (
-    LongformerTextClassifierPreprocessor as LongformerTextClassifierPreprocessor,
-)
-from keras_longformer.tasks import (
-    LongformerTokenClassifier as LongformerTokenClassifier,
-)
-from keras_longformer.tasks import (
-    LongformerTokenClassifierPreprocessor as LongformerTokenClassifierPreprocessor,
-)
-from keras_longformer.tokenizers import (
-    LongformerTokenizer as LongformerTokenizer,
-)
-from keras_longformer.weights import save_hugging_face as save_hugging_face
+import sys
+import typing
+
+__all__ = [
+    "LongformerAttention",
+    "LongformerBackbone",
+    "LongformerEmbedder",
+    "LongformerEmbedderPreprocessor",
+    "LongformerMaskedLM",
+    "LongformerMaskedLMPreprocessor",
+    "LongformerMultipleChoice",
+    "LongformerMultipleChoicePreprocessor",
+    "LongformerQuestionAnswering",
+    "LongformerQuestionAnsweringPreprocessor",
+    "LongformerTextClassifier",
+    "LongformerTextClassifierPreprocessor",
+    "LongformerTokenClassifier",
+    "LongformerTokenClassifierPreprocessor",
+    "LongformerTokenizer",
+    "export_saved_model",
+    "save_hugging_face",
+    "verify_saved_model",
+    "window_attention",
+]
+
+if typing.TYPE_CHECKING or "keras" in sys.modules:
+    from keras_longformer.front_door import *  # noqa: F403
+else:
+
+    def __getattr__(name: str):
+        if name not in __all__:
+            raise AttributeError(f"keras_longformer has no {name!r}")
+        from keras_longformer import front_door
+
+        found = {public: getattr(front_door, public) for public in __all__}
+        globals().update(found)
+        return found[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

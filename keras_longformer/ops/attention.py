@@ -1,6 +1,9 @@
 """The one door to window attention: checks its arguments and chooses."""
 
+import contextlib
+import contextvars
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from numbers import Integral
 
@@ -15,6 +18,8 @@ IMPLEMENTATIONS = {
     "chunked": chunked,
     "reference": reference,
 }
+
+_imposed = contextvars.ContextVar("imposed", default=None)
 
 
 def window_attention(
@@ -140,8 +145,24 @@ def window_attention(
     )
 
 
+@contextlib.contextmanager
+def imposed(implementation: str) -> Iterator[None]:
+    """What is traced inside takes this implementation, whatever it names.
+
+    For a graph that is to run elsewhere than the model it is made of. Other
+    threads are not concerned.
+    """
+    check_implementation(implementation)
+    token = _imposed.set(implementation)
+    try:
+        yield
+    finally:
+        _imposed.reset(token)
+
+
 def _choose(implementation, query, **options):
     """The one place that says which implementation runs."""
+    implementation = _imposed.get() or implementation
     check_implementation(implementation)
     if implementation is not None:
         return implementation

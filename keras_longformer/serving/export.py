@@ -153,10 +153,10 @@ def export_saved_model(
     # TF Serving skips what is not a number.
     temporary = tempfile.mkdtemp(prefix=".exporting-", dir=path)
     try:
-        with tracing.stock_operations(model):
+        with tracing.stock_operations():
             functions = served.signatures(xla)
         if native:
-            with tracing.native_kernel(model):
+            with tracing.native_kernel():
                 functions |= served.native_signatures()
         module = _module(served, functions)
         tf.saved_model.save(module, temporary, signatures=module.functions)

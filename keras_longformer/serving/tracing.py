@@ -8,19 +8,20 @@ import tensorflow as tf
 
 from keras_longformer.layers import LongformerAttention
 from keras_longformer.ops import native
+from keras_longformer.ops.attention import imposed
 
 
 @contextlib.contextmanager
-def stock_operations(model: keras.Model) -> Iterator[None]:
+def stock_operations() -> Iterator[None]:
     """Traces with TensorFlow's own operations, for servers as they are."""
-    with _implementation(model, "chunked"):
+    with imposed("chunked"):
         yield
 
 
 @contextlib.contextmanager
-def native_kernel(model: keras.Model) -> Iterator[None]:
+def native_kernel() -> Iterator[None]:
     """Traces with the compiled kernel, for GPUs even where there is none."""
-    with _implementation(model, "native"), native.portable():
+    with imposed("native"), native.portable():
         yield
 
 
@@ -49,19 +50,6 @@ def check_native(model: keras.Model) -> list[str]:
             + "\n  ".join(f"{name}: {why}" for name, why in problems.items())
         )
     return platforms
-
-
-@contextlib.contextmanager
-def _implementation(model, name):
-    layers = _attention_layers(model)
-    before = [layer.implementation for layer in layers]
-    try:
-        for layer in layers:
-            layer.implementation = name
-        yield
-    finally:
-        for layer, implementation in zip(layers, before, strict=True):
-            layer.implementation = implementation
 
 
 def _attention_layers(model):

@@ -1,4 +1,4 @@
-"""Heads on raw strings: fit, predict, save, load."""
+"""Tasks on raw strings: what is not the same for all of them."""
 
 import h5py
 import keras
@@ -14,8 +14,6 @@ from tests.tasks.small import TEXTS
 
 pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 
-MAKE = {"classifier": small.make_classifier, "masked_lm": small.make_masked_lm}
-
 
 def fit(task, steps=1, jit_compile="auto", **options):
     """Two epochs of `steps` batches: their losses."""
@@ -30,23 +28,6 @@ def fit(task, steps=1, jit_compile="auto", **options):
         TEXTS * steps, *labels, batch_size=6, epochs=2, verbose=0, **options
     )
     return history.history["loss"]
-
-
-@pytest.mark.parametrize("kind", MAKE)
-@pytest.mark.parametrize(
-    "jit_compile, dtype",
-    [
-        (False, "float32"),
-        (True, "float32"),
-        ("auto", "float32"),
-        (False, "mixed_bfloat16"),
-    ],
-)
-def test_fit_on_strings(kind, jit_compile, dtype):
-    task = MAKE[kind](dtype=dtype, dropout=0.0)
-    loss = fit(task, steps=6, jit_compile=jit_compile)
-    assert np.isfinite(loss).all()
-    assert loss[1] < 0.95 * loss[0]
 
 
 def test_fit_learns_and_predicts():
@@ -77,62 +58,6 @@ def test_rematerialized_fit():
     again.set_weights(plain.get_weights())
     losses = [fit(task, shuffle=False) for task in (plain, again)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
-
-
-@pytest.mark.parametrize("kind", MAKE)
-@pytest.mark.parametrize("file", ["task.keras", "task.weights.h5", "preset"])
-def test_saved_and_loaded(kind, file, tmp_path):
-    task = MAKE[kind]()
-    inputs = TEXTS
-    if kind == "masked_lm":  # Masks are random.
-        inputs = task.preprocessor(TEXTS)[0]
-        inputs = {name: x.numpy() for name, x in inputs.items()}
-
-    def predict(task):
-        if kind == "masked_lm":
-            return task(inputs)
-        return task.predict(inputs, verbose=0)
-
-    want = predict(task)
-    path = str(tmp_path / file)
-    if file == "task.keras":
-        task.save(path)
-        again = keras.saving.load_model(path)
-    elif file == "preset":
-        task.save_to_preset(path)
-        again = type(task).from_preset(path)
-    else:
-        task.save_weights(path)
-        again = MAKE[kind]()
-        again.load_weights(path)
-    assert type(again) is type(task)
-    np.testing.assert_array_equal(predict(again), want)
-
-
-@pytest.mark.parametrize("kind", MAKE)
-def test_training_goes_on_from_a_file(kind, tmp_path):
-    """`.keras` keeps the optimizer's state and what it was compiled with."""
-    task = MAKE[kind](dropout=0.0)
-    fit(task)
-    task.save(tmp_path / "task.keras")
-    again = keras.saving.load_model(tmp_path / "task.keras")
-    assert again.optimizer.name == task.optimizer.name
-    inputs = keras.utils.unpack_x_y_sample_weight(
-        task.preprocessor(TEXTS, LABELS)
-        if kind == "classifier"
-        else task.preprocessor(TEXTS)
-    )
-    losses = []
-    for model in (task, again):
-        model.preprocessor = None
-        data = tf.data.Dataset.from_tensors(inputs).repeat(3)
-        losses.append(model.fit(data, verbose=0).history["loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
-    for one, other in zip(
-        task.optimizer.variables, again.optimizer.variables, strict=True
-    ):
-        # XLA adds in an order of its own.
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
 
 
 def test_saved_and_loaded_without_an_optimizer(tmp_path):
@@ -252,14 +177,6 @@ def test_vocabularies_must_fit():
             )
 
 
-@pytest.mark.parametrize("kind", MAKE)
-def test_misspelt_arguments_are_refused(kind, tmp_path):
-    task = MAKE[kind]()
-    task.save_to_preset(tmp_path)
-    with pytest.raises(TypeError, match="'max_length'.* preprocessor, "):
-        type(task).from_preset(tmp_path, max_length=9)
-
-
 def test_sample_weights_and_datasets():
     classifier = small.make_classifier()
     data = tf.data.Dataset.from_tensor_slices(
@@ -267,19 +184,3 @@ def test_sample_weights_and_datasets():
     ).batch(3)
     history = classifier.fit(data, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-
-
-@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
-def test_quantized():
-    classifier = small.make_classifier()
-    want = classifier.predict(TEXTS, verbose=0)
-    classifier.quantize("int8")
-    got = classifier.predict(TEXTS, verbose=0)
-    assert 0 < np.abs(got - want).max() < 0.1 * np.abs(want).max() + 0.01
-
-
-def test_fit_without_labels():
-    classifier = small.make_classifier()
-    with pytest.raises(ValueError, match="needs labels"):
-        classifier.fit(TEXTS)
-    fit(classifier)
