@@ -152,7 +152,7 @@ class Body:
         )
 
     def join(self, parts: Sequence[Value]) -> Value:
-        """Adds vectors behind one another."""
+        """Adds vectors one after another."""
         return self._add(
             parts[0].dtype,
             (sum(part.shape[0] for part in parts),),

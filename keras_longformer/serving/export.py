@@ -70,7 +70,7 @@ def export_saved_model(
         model: a `LongformerBackbone`, or a task: any subclass of
             `LongformerTask` with a `served_cls`.
         path: str, the model's folder; made if it is not there.
-        preprocessor: what turns texts into token ids, in place of the model's;
+        preprocessor: what turns texts into token ids, instead of the model's;
             a backbone has none of its own.
         buckets: ints in ascending order, the lengths that rows are padded to.
             The last one is the most tokens of a row. By default 256, 512, ...

@@ -110,7 +110,7 @@ def _choose(selectable, counts, length, seed):
     """Returns `counts[i]` random selectable columns of each row, ascending.
 
     Returns:
-        int32 `(b, length)` columns, 0 behind the chosen ones, and bool
+        int32 `(b, length)` columns, 0 after the chosen ones, and bool
         `(b, length)`, `True` at the chosen ones.
     """
     size = tf.shape(selectable)[1]

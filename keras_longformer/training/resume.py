@@ -1,6 +1,6 @@
 """Saves a training and goes on with it to the very same weights.
 
-`keras.callbacks.BackupAndRestore` begins an interrupted epoch anew with its
+`keras.callbacks.BackupAndRestore` begins an interrupted epoch again with its
 later weights, or shuffles as in the first epoch. Here the order of examples
 follows from the seed and the epoch alone, and a state holds all that changes:
 weights, the optimizer's variables, the states of dropout.

@@ -1,4 +1,4 @@
-"""What embeddings of texts that belong together are trained with."""
+"""Losses that pull the embeddings of a pair together."""
 
 import keras
 from keras import ops
@@ -41,7 +41,7 @@ class RankingLoss(keras.losses.Loss):
 
     Cross-entropy over the cosine similarities, divided by `temperature`, of a
     row's first text to every row's second, of which its own is right. Texts
-    behind the second, such as hard negatives, are further wrong ones.
+    after the second, such as hard negatives, are further wrong ones.
 
     Takes embeddings `(b, t, m)`; the targets are not looked at.
 

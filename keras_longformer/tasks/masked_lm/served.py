@@ -17,7 +17,7 @@ class MaskAnswer(Answer):
     `mask_positions` int32 `(b, p)`, `token_ids` int32 `(b, p, k)`, `tokens`
     string `(b, p, k)`, `probabilities` float32 `(b, p, k)`. A row with fewer
     masks than the batch's most has position 0, tokens "" and probabilities 0
-    in their stead. Positions count the row's tokens, `<s>` being 0.
+    for those it lacks. Positions count the row's tokens, `<s>` being 0.
     """
 
     def __init__(self, task, preprocessor, class_names=None):

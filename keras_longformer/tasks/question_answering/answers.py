@@ -102,7 +102,7 @@ def text_of_tokens(
 
     Returns:
         string `(b, k)`, and int32 `(b, k)` characters, where each starts and
-        the one behind its last; "", 0 and 0 for `NO_TOKEN`.
+        the one after its last; "", 0 and 0 for `NO_TOKEN`.
     """
     contexts = readable(contexts)
     is_there = first != NO_TOKEN

@@ -23,7 +23,7 @@ class SpanAnswer(Answer):
     are fewer.
 
     From token ids, `first_token` and `last_token` int32 `(b,)`, the columns of
-    the row, in place of answer, start and end; -1 where there is none.
+    the row, instead of answer, start and end; -1 where there is none.
     """
 
     merging = "the best spans of all of them count"

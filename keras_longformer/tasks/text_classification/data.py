@@ -12,7 +12,7 @@ BETWEEN_LABELS = "|"  # In CSV and TSV cells.
 
 @dataclasses.dataclass(frozen=True)
 class LabelledText:
-    """A text and what is to be said of it.
+    """A text and its label.
 
     Attributes:
         text: str.

@@ -158,5 +158,5 @@ def _wrong_label(label, known):
         return None
     return (
         f"{label!r} is no label of IOB or IOBES: 'O', or 'B', 'I', 'E' or 'S' "
-        "with the kind behind a '-'. Is it the right column?"
+        "with the kind after a '-'. Is it the right column?"
     )

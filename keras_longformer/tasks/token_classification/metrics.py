@@ -13,7 +13,7 @@ class Entity(typing.NamedTuple):
     """An entity in a row.
 
     Attributes:
-        kind: str, what stands behind the prefix: `"PER"` of `"B-PER"`; `"_"`
+        kind: str, what follows the prefix: `"PER"` of `"B-PER"`; `"_"`
             where nothing does.
         first, last: int, its first and last word.
     """
@@ -28,8 +28,8 @@ def entities(labels: Sequence[str]) -> list[Entity]:
 
         B-PER I-PER O I-LOC B-LOC    PER 0-1, LOC 3-3, LOC 4-4
 
-    An entity begins with `B` or `S`, where the kind changes, behind `O`, and
-    behind the end (`E`, `S`) of another.
+    An entity begins with `B` or `S`, where the kind changes, after `O`, and
+    after the end (`E`, `S`) of another.
     """
     found = []
     before, kind_before, first = "O", "", 0

@@ -198,7 +198,7 @@ def _one_a_word(what, values, words, is_one) -> tf.Tensor:
     with tf.control_dependencies([] if check is None else [check]):
         if isinstance(values, tf.RaggedTensor):
             return tf.identity(values.values)
-        # Padded behind the last word, as `x` may be.
+        # Padded after the last word, as `x` may be.
         return tf.RaggedTensor.from_tensor(values, lengths=counts).values
 
 

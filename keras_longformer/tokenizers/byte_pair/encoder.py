@@ -147,7 +147,7 @@ class BytePairEncoder:
     def _encode_characters(
         self, characters: Characters
     ) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        """Returns all ids and, flat, the number of bytes behind each."""
+        """Returns all ids and, flat, the number of bytes after each."""
         starts = word_starts(
             characters.code_points,
             self._classes(characters.code_points),
@@ -268,7 +268,7 @@ def _with_special_words(ids, sizes, index, special_ids, word_sizes):
 def _with_prefix_spaces(characters: Characters) -> Characters:
     """Puts a space before every piece of text that begins without one.
 
-    The new space gets the position of the character behind it, as in Hugging
+    The new space gets the position of the character after it, as in Hugging
     Face's offsets.
     """
     needed = characters.piece_starts & (characters.code_points != BLANK)

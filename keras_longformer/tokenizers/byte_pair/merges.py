@@ -156,7 +156,7 @@ class MergeLoop:
         return rules, applies & tf.equal(words[:-1], words[1:])
 
     def _replaced(self, tokens, rules, taken):
-        """Puts what a taken pair makes in place of its left token.
+        """Puts what a taken pair makes where its left token was.
 
         Returns:
             The tokens, and whether each is the right one of a taken pair,
@@ -195,7 +195,7 @@ def _every_second(best: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
 
 
 def _is_even(run_starts: tf.Tensor) -> tf.Tensor:
-    """Returns whether a position is an even number behind its run's start."""
+    """Returns whether a position is an even number after its run's start."""
     run_of = tf.cumsum(tf.cast(run_starts, tf.int32)) - 1
     starts = tf.cast(tf.where(run_starts)[:, 0], tf.int32)
     start = tf.gather(starts, tf.maximum(run_of, 0))

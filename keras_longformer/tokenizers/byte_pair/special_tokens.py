@@ -21,7 +21,7 @@ class Pieces(typing.NamedTuple):
 
     Attributes:
         starts: bool `(characters,)`, where a special token or the ordinary
-            text before or behind one begins.
+            text before or after one begins.
         special_ids: int32 `(characters,)`, the id of the special token that a
             character belongs to, -1 in ordinary text.
     """

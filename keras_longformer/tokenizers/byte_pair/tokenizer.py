@@ -77,7 +77,7 @@ class LongformerTokenizer(GraphTokenizer):
     tokenizer.tokenize(["Hello world", "Hello"])      # ragged (2, None)
     tokenizer.detokenize([31414, 232])                # b"Hello world"
     ids, starts, ends = tokenizer.tokenize_with_offsets("Hello world")
-    # starts [0, 5], ends [5, 11]: the space belongs to the word behind it.
+    # starts [0, 5], ends [5, 11]: the space belongs to the word after it.
     ```
     """
 

@@ -95,7 +95,7 @@ def word_starts(
       the one before, unless a blank stands before it: `" ?"` takes that blank
       into the word.
     - A space starts a word when it is the first of a run, or the last of a
-      run with something behind it: `"\\s+(?!\\S)"` leaves the last space of a
+      run with something after it: `"\\s+(?!\\S)"` leaves the last space of a
       run to what follows.
 
     Args:
@@ -137,7 +137,7 @@ def _cut_contractions(
 
     Only an apostrophe that would begin a word counts (`apostrophes`, their
     positions): in `"''s"` the first takes the second with it. The letter
-    behind it starts no word, what follows the contraction does.
+    after it starts no word, what follows the contraction does.
     """
     reach = 3  # The longest contraction; nothing is looked at beyond it.
     edge = tf.ones([reach], tf.bool)
