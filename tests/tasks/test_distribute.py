@@ -50,7 +50,11 @@ print(json.dumps([one, two]))
 
 # The ranking of an embedder is within a replica's share of the batch, the mask
 # of a masked LM is random, and words are averaged over a replica's own.
-NAMES = ["text_classification", "question_answering", "multiple_choice"]
+NAMES = [
+    "text_classification",
+    "question_answering",
+    pytest.param("multiple_choice", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

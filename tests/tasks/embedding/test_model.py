@@ -125,36 +125,6 @@ def test_windows_weigh_their_tokens(pooling):
     )
 
 
-@pytest.mark.parametrize("file", ["task.keras", "preset", "backbone"])
-def test_saved_and_loaded(file, tmp_path):
-    embedder = make(pooling="start", normalize=False, objective="similarity")
-    want = embedder.predict(FIRST, verbose=0)
-    path = tmp_path / file
-    if file == "task.keras":
-        embedder.save(path)
-        again = keras.saving.load_model(path)
-    elif file == "preset":
-        embedder.save_to_preset(path)
-        again = klf.LongformerEmbedder.from_preset(path)
-    else:  # A preset of another head.
-        klf.LongformerTextClassifier(
-            embedder.backbone,
-            2,
-            preprocessor=small.make_classifier().preprocessor,
-        ).save_to_preset(path)
-        again = klf.LongformerEmbedder.from_preset(
-            path, pooling="start", normalize=False
-        )
-        assert again.objective == "ranking"
-    if file != "backbone":
-        assert again.get_config() == embedder.get_config()
-    np.testing.assert_allclose(
-        again.predict(FIRST, verbose=0),
-        want,
-        atol=1e-5 if file == "backbone" else 0,
-    )
-
-
 def test_errors():
     for config, match in (
         ({"objective": "rank"}, "`objective` must be one of"),

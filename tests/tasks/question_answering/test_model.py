@@ -164,27 +164,6 @@ def test_learns_and_answers_from_texts_of_any_length():
             task.answer(questions, texts)
 
 
-@pytest.mark.parametrize("file", ["task.keras", "task.weights.h5", "preset"])
-def test_saved_and_loaded(file, tmp_path):
-    task = small.make_question_answering(CUT)
-    want = task.predict(X, verbose=0)
-    assert want.shape == (6, 64, 2) and want.dtype == np.float32
-    path = str(tmp_path / file)
-    if file == "task.keras":
-        task.save(path)
-        again = keras.saving.load_model(path)
-    elif file == "preset":
-        task.save_to_preset(path)
-        again = klf.LongformerQuestionAnswering.from_preset(path)
-        assert again.preprocessor.question_limit == 16
-    else:
-        task.save_weights(path)
-        again = small.make_question_answering(CUT)
-        again.load_weights(path)
-    assert type(again) is type(task)
-    np.testing.assert_array_equal(again.predict(X, verbose=0), want)
-
-
 def test_pretrained_then_asked(tmp_path):
     """A masked LM's preset opens with room for a question's tokens."""
     small.make_masked_lm().save_to_preset(tmp_path)

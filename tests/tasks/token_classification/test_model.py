@@ -102,30 +102,6 @@ def test_words_of_long_texts_come_from_windows():
     np.testing.assert_allclose(outputs[0][2], want[0, 3], atol=1e-5)
 
 
-@pytest.mark.parametrize("file", ["task.keras", "preset", "transformers"])
-def test_saved_and_loaded(file, tmp_path):
-    tagger = make({"global_start": file != "transformers"}, max_global_tokens=1)
-    inputs = tagger.preprocessor(WORDS)
-    want = tagger(inputs)
-    path = tmp_path / file
-    if file == "task.keras":
-        tagger.save(path)
-        again = keras.saving.load_model(path)
-    elif file == "preset":
-        tagger.save_to_preset(path)
-        again = klf.LongformerTokenClassifier.from_preset(path)
-    else:
-        klf.save_hugging_face(tagger, path)
-        again = klf.LongformerTokenClassifier.from_preset(path)
-    assert again.class_names == NAMES
-    got = again(again.preprocessor(WORDS))
-    if file == "transformers":  # Padded to another length.
-        n = got.shape[1]
-        np.testing.assert_allclose(got, want[:, :n], atol=1e-5)
-    else:
-        np.testing.assert_array_equal(got, want)
-
-
 @pytest.mark.skipif(
     not (GOLDEN / "token_classifier.npz").exists(),
     reason="tests/golden/make_heads.py has yet to be run for it",

@@ -1,0 +1,40 @@
+"""What an exported embedder returns."""
+
+import numpy as np
+import tensorflow as tf
+
+import keras_longformer as klf
+from tests.serving import exports
+from tests.tasks import small
+
+NAMES = ["O", "GOOD", "BAD"]
+TEXTS = ["a good  Ünïcödé text", "", "bad " * 70]
+
+
+def options():
+    return {"batch_sizes": [1], "buckets": [32, 64]}
+
+
+def scaled(task):
+    """So that answers differ."""
+    for weight in task.trainable_weights:
+        weight.assign(weight * 10)
+    return task
+
+
+def test_embeddings(tmp_path):
+    task = klf.LongformerEmbedder(
+        small.make_backbone(),
+        preprocessor=klf.LongformerEmbedderPreprocessor(
+            small.make_tokenizer(), sequence_length=64
+        ),
+    )
+    exported = exports.export(
+        scaled(task), tmp_path, over_long="windows", **options()
+    )
+    call = exported.signature("serving_default")
+    got = call(text=tf.constant(TEXTS))["embedding"]
+    want = task.predict_windows(TEXTS, verbose=0)
+    np.testing.assert_allclose(got, want, atol=1e-4)
+    embed = exported.signature("embed")(text=tf.constant(TEXTS))
+    np.testing.assert_allclose(embed["mean_embedding"], want, atol=1e-4)
