@@ -7,9 +7,6 @@ import keras_longformer as klf
 from tests.serving import exports
 from tests.tasks import small
 
-NAMES = ["O", "GOOD", "BAD"]
-TEXTS = ["a good  Ünïcödé text", "", "bad " * 70]
-
 
 def options():
     return {"batch_sizes": [1], "buckets": [32, 64]}
