@@ -12,6 +12,7 @@ from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.weights.names import entries
 
 
 class LongformerTask(LongformerInputs):
@@ -19,12 +20,44 @@ class LongformerTask(LongformerInputs):
 
     A subclass also inherits KerasHub's class for its kind of task, and says
     how many global tokens its preprocessor marks, and which weights are its
-    head's.
+    head's: `head_modules` has a row `(ours, theirs, layout)` for each of the
+    head's modules, named as in `hugging_face_class`, a class of transformers;
+    the layouts are those of `keras_longformer.weights.names`. `head_weights`,
+    the patterns of weights that may start from random numbers, follows from
+    these rows; a subclass may give other patterns.
     """
 
     backbone_cls = LongformerBackbone
     default_max_global_tokens = None
-    head_weights = ()  # patterns of their names
+    hugging_face_class = None
+    head_modules = ()
+    head_weights = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if "head_modules" in own and "head_weights" not in own:
+            cls.head_weights = tuple(
+                entry.ours for entry in entries(cls.head_modules)
+            )
+
+    def hugging_face_config(self):
+        """What of this head `save_hugging_face` writes into `config.json`.
+
+        Returns:
+            Dict with `num_labels`, int, `class_names`, list of str or `None`,
+            and `problem_type`, str, as far as the head has them.
+
+        Raises:
+            ValueError: transformers has no class for this head.
+        """
+        if self.hugging_face_class is None:
+            raise ValueError(
+                f"transformers has no class for {type(self).__name__} "
+                f"('{self.name}'). Keep it with `save_to_preset`, or its "
+                "encoder alone with `save_hugging_face(task.backbone, ...)`."
+            )
+        return {}
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
@@ -65,7 +98,12 @@ class LongformerTask(LongformerInputs):
             for name in ("max_sequence_length", "window_size", "positions")
             if name in own
         }
-        foreign = presets.open_foreign(preset, load_weights, **making_long)
+        foreign = weights.open_foreign(
+            preset,
+            load_weights=load_weights,
+            head_modules=cls.head_modules,
+            **making_long,
+        )
         config = {
             **foreign.config,
             "pooler": False,
@@ -79,7 +117,9 @@ class LongformerTask(LongformerInputs):
         cls._read_head(foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
-            presets.assign(task, foreign, fresh=cls.head_weights)
+            presets.load_arrays(
+                task, foreign.arrays, foreign.source, fresh=cls.head_weights
+            )
         return task
 
     def predict_windows(
@@ -217,7 +257,8 @@ class LongformerTask(LongformerInputs):
 
     @classmethod
     def _preprocessor(cls, foreign, **options):
-        if foreign.vocabulary is None or foreign.merges is None:
+        vocabulary, merges = weights.byte_pair_files(foreign.tokenizer_files)
+        if vocabulary is None:
             raise ValueError(
                 f"'{foreign.source}' has no byte-level BPE (vocab.json and "
                 "merges.txt) beside it. Pass `preprocessor=None` and give the "
@@ -225,7 +266,7 @@ class LongformerTask(LongformerInputs):
             )
         longest = foreign.config["max_sequence_length"]
         return cls.preprocessor_cls(
-            LongformerTokenizer(foreign.vocabulary, foreign.merges),
+            LongformerTokenizer(vocabulary, merges),
             sequence_length=longest,
             pad_to=length_buckets(longest),
             **options,

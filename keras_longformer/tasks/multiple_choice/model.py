@@ -13,8 +13,7 @@ from keras_longformer.tasks.multiple_choice.preprocessor import (
 )
 from keras_longformer.tasks.multiple_choice.served import ChoiceAnswer
 from keras_longformer.tasks.task import LongformerTask
-
-_CLASSIFIER = ("classifier/kernel", "classifier/bias")
+from keras_longformer.weights.names import DENSE
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -75,7 +74,11 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
 
     served_cls = ChoiceAnswer
     preprocessor_cls = LongformerMultipleChoicePreprocessor
-    head_weights = (*_CLASSIFIER, "pooler/kernel", "pooler/bias")
+    hugging_face_class = "LongformerForMultipleChoice"
+    head_modules = (
+        ("classifier", "classifier", DENSE),
+        ("pooler", "pooler.dense", DENSE),
+    )
 
     def __init__(
         self,
@@ -198,13 +201,23 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
     def _preprocessor_options(cls, kwargs):
         return {"scoring": kwargs.get("scoring", "choices")}
 
+    def hugging_face_config(self):
+        config = super().hugging_face_config()
+        if self.scoring != "choices":
+            raise ValueError(
+                "Hugging Face's Longformer scores no candidates in one "
+                f"sequence. Received: '{self.name}' with scoring="
+                f"{self.scoring!r}. Keep it with `save_to_preset`."
+            )
+        return config
+
     @classmethod
     def _read_head(cls, foreign, kwargs):
-        bias = foreign.arrays.get(_CLASSIFIER[1])
+        bias = foreign.arrays.get("classifier/bias")
         is_other = kwargs.get("scoring", "choices") != "choices"
         # The classifier of tokens has the same name.
         if bias is not None and (is_other or bias.shape != (1,)):
-            for name in _CLASSIFIER:
+            for name in ("classifier/kernel", "classifier/bias"):
                 foreign.arrays.pop(name, None)
 
     def get_config(self):
