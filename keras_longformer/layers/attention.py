@@ -10,8 +10,12 @@ from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.layers.global_tokens import fill_rows
 from keras_longformer.layers.global_tokens import find_global_tokens
 from keras_longformer.layers.global_tokens import replace_rows
-from keras_longformer.ops import attention as ops
 from keras_longformer.ops import masks
+from keras_longformer.ops import window_attention
+from keras_longformer.ops.attention import check_dilation
+from keras_longformer.ops.attention import check_implementation
+from keras_longformer.ops.attention import check_mask
+from keras_longformer.ops.attention import check_window_size
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -119,8 +123,8 @@ class LongformerAttention(keras.layers.Layer):
                     f"`{name}` must be a positive integer. "
                     f"Received: {name}={size!r}"
                 )
-        dilation = ops.check_dilation(dilation, num_heads)
-        ops.check_implementation(implementation)
+        dilation = check_dilation(dilation, num_heads)
+        check_implementation(implementation)
         if not 0 <= dropout < 1:
             raise ValueError(
                 f"`dropout` must lie in [0, 1). Received: dropout={dropout!r}"
@@ -128,7 +132,7 @@ class LongformerAttention(keras.layers.Layer):
         # Config
         self.num_heads = int(num_heads)
         self.key_dim = int(key_dim)
-        self.window_size = ops.check_window_size(window_size)
+        self.window_size = check_window_size(window_size)
         self.dilation = dilation if isinstance(dilation, int) else [*dilation]
         self.causal = causal
         self.max_global_tokens = check_max_global_tokens(max_global_tokens)
@@ -194,12 +198,10 @@ class LongformerAttention(keras.layers.Layer):
         mask=None,
     ):
         padding_mask = mask if padding_mask is None else padding_mask
-        padding_mask = ops.check_mask(
+        padding_mask = check_mask(
             "padding_mask", padding_mask, inputs, "inputs"
         )
-        global_mask = ops.check_mask(
-            "global_mask", global_mask, inputs, "inputs"
-        )
+        global_mask = check_mask("global_mask", global_mask, inputs, "inputs")
         if global_mask is not None:
             global_mask = both(global_mask, padding_mask)
         dropout_rate, seeds = self._dropout_seeds(training, dropout_seed)
@@ -219,7 +221,7 @@ class LongformerAttention(keras.layers.Layer):
                 global_value=tf.gather(value, index, batch_dims=1),
                 global_key_mask=real,
             )
-        context = ops.window_attention(
+        context = window_attention(
             query,
             key,
             value,

@@ -5,8 +5,10 @@ import tensorflow as tf
 
 from keras_longformer.layers.attention import LongformerAttention
 from keras_longformer.layers.global_tokens import check_max_global_tokens
-from keras_longformer.ops import attention as ops
 from keras_longformer.ops import masks
+from keras_longformer.ops.attention import check_dilation
+from keras_longformer.ops.attention import check_implementation
+from keras_longformer.ops.attention import check_window_size
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -29,6 +31,8 @@ class LongformerBlock(keras.layers.Layer):
             and computes them again for the gradients. The gradients are the
             same, dropout included; memory falls and time rises.
         implementation: see `keras_longformer.window_attention`.
+        causal: bool, whether a window ends with its own token: see
+            `LongformerAttention`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
@@ -57,12 +61,13 @@ class LongformerBlock(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         rematerialize=False,
         implementation=None,
+        causal=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        ops.check_window_size(window_size)
-        ops.check_dilation(dilation, num_heads)
-        ops.check_implementation(implementation)
+        check_window_size(window_size)
+        check_dilation(dilation, num_heads)
+        check_implementation(implementation)
         check_max_global_tokens(max_global_tokens)
         # Config
         self.num_heads = num_heads
@@ -76,6 +81,7 @@ class LongformerBlock(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.rematerialize = rematerialize
         self.implementation = implementation
+        self.causal = causal
         self.supports_jit = max_global_tokens is not None
         if dropout or attention_dropout:
             self.seed_generator = keras.random.SeedGenerator()
@@ -93,6 +99,7 @@ class LongformerBlock(keras.layers.Layer):
             key_dim=width // self.num_heads,
             window_size=self.window_size,
             dilation=self.dilation,
+            causal=self.causal,
             max_global_tokens=self.max_global_tokens,
             dropout=self.attention_dropout,
             kernel_initializer=self.kernel_initializer,
@@ -185,6 +192,7 @@ class LongformerBlock(keras.layers.Layer):
                 ),
                 "rematerialize": self.rematerialize,
                 "implementation": self.implementation,
+                "causal": self.causal,
             }
         )
         return config

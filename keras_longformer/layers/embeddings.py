@@ -4,28 +4,37 @@ import keras
 import keras_hub
 import tensorflow as tf
 
+from keras_longformer.layers.positions import check_position_rule
+from keras_longformer.layers.positions import count_positions
+from keras_longformer.layers.positions import position_offset
+
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerEmbeddings(keras.layers.Layer):
     """Sum of token, position and type embeddings, then LayerNorm and dropout.
 
-    Positions are counted over the tokens that are not padding, wherever the
-    padding is, and follow the padding's own id (fairseq's scheme):
+    `position_rule` says how positions are counted (`layers/positions.py`):
+    over the tokens that are not padding and after the padding's id, as
+    fairseq does, or by the column:
 
-        token_ids        0   31414  232   2    1    1     pad_token_id=1
-        position         2   3      4     5    1    1
+        token_ids           0   31414  232   2    1    1     pad_token_id=1
+        "padding_offset"    2   3      4     5    1    1
+        "absolute"          0   1      2     3    4    5
 
-    so the position table has `max_sequence_length + pad_token_id + 1` rows.
+    so the position table has `max_sequence_length + pad_token_id + 1` rows, or
+    `max_sequence_length`.
 
     Args:
         vocabulary_size: int, number of tokens.
         hidden_dim: int, the model's width.
-        max_sequence_length: int, the most tokens, padding not counted.
+        max_sequence_length: int, the most tokens; `"padding_offset"` does not
+            count padding.
         num_token_types: int, number of token types.
         pad_token_id: int, the padding's id.
         layer_norm_epsilon: float.
         dropout: float in [0, 1).
         embeddings_initializer: initializer of the three tables.
+        position_rule: `"padding_offset"` or `"absolute"`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
@@ -37,8 +46,9 @@ class LongformerEmbeddings(keras.layers.Layer):
         float `(b, n, hidden_dim)`.
 
     Raises:
+        ValueError: another `position_rule`.
         InvalidArgumentError: a row with more than `max_sequence_length` tokens
-            that are not padding. Under XLA, which cannot raise, all is NaN.
+            to count. Under XLA, which cannot raise, all is NaN.
 
     Reference: Hugging Face's `create_position_ids_from_input_ids`.
     """
@@ -53,9 +63,11 @@ class LongformerEmbeddings(keras.layers.Layer):
         layer_norm_epsilon=1e-5,
         dropout=0.0,
         embeddings_initializer="uniform",
+        position_rule="padding_offset",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_position_rule(position_rule)
         # Config
         self.vocabulary_size = vocabulary_size
         self.hidden_dim = hidden_dim
@@ -64,6 +76,7 @@ class LongformerEmbeddings(keras.layers.Layer):
         self.pad_token_id = pad_token_id
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout = dropout
+        self.position_rule = position_rule
         self.embeddings_initializer = keras.initializers.get(
             embeddings_initializer
         )
@@ -76,7 +89,8 @@ class LongformerEmbeddings(keras.layers.Layer):
             name="token_embedding",
         )
         self.position_embedding = self._embedding(
-            "position_embedding", max_sequence_length + pad_token_id + 1
+            "position_embedding",
+            max_sequence_length + position_offset(position_rule, pad_token_id),
         )
         self.token_type_embedding = self._embedding(
             "token_type_embedding", num_token_types
@@ -117,11 +131,12 @@ class LongformerEmbeddings(keras.layers.Layer):
 
     def _positions(self, token_ids):
         """int32 `(b, n)`, and whether one lies outside the table."""
-        real = tf.cast(tf.not_equal(token_ids, self.pad_token_id), tf.int32)
-        positions = tf.cumsum(real, axis=1) * real
+        rule, pad_token_id = self.position_rule, self.pad_token_id
+        positions = count_positions(rule, token_ids, pad_token_id)
+        before = position_offset(rule, pad_token_id) - 1  # `positions` from 1
         n = token_ids.shape[1]
         if n is not None and n <= self.max_sequence_length:
-            return positions + self.pad_token_id, False
+            return positions + before, False
         longest = tf.reduce_max(positions)
         check = tf.debugging.assert_less_equal(
             longest,
@@ -129,13 +144,13 @@ class LongformerEmbeddings(keras.layers.Layer):
             message=(
                 f"'{self.name}' has positions for max_sequence_length="
                 f"{self.max_sequence_length} tokens, and a row of `token_ids` "
-                "has more that are not padding. Truncate the texts "
+                "has more to count. Truncate the texts "
                 "(`sequence_length` of the preprocessor), or load the model "
                 "with a larger `max_sequence_length`. Tokens, and the limit:"
             ),
         )
         with tf.control_dependencies([] if check is None else [check]):
-            positions = tf.identity(positions) + self.pad_token_id
+            positions = tf.identity(positions) + before
         return positions, longest > self.max_sequence_length
 
     def compute_output_spec(self, token_ids, *args, **kwargs):
@@ -154,6 +169,7 @@ class LongformerEmbeddings(keras.layers.Layer):
                 "pad_token_id": self.pad_token_id,
                 "layer_norm_epsilon": self.layer_norm_epsilon,
                 "dropout": self.dropout,
+                "position_rule": self.position_rule,
                 "embeddings_initializer": keras.initializers.serialize(
                     self.embeddings_initializer
                 ),

@@ -6,11 +6,14 @@ import keras
 import keras_hub
 import numpy as np
 
+from keras_longformer import weights
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
 from keras_longformer.models import presets
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
+from keras_longformer.ops.attention import check_dilation
+from keras_longformer.ops.attention import check_window_size
 
 
 def initializer(stddev=0.02):
@@ -45,13 +48,18 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         attention_dropout: float in [0, 1), dropout of the attention
             probabilities; `dropout` by default.
         layer_norm_epsilon: float, in all LayerNorms.
-        pad_token_id: int, the padding's id; positions are counted from it.
+        pad_token_id: int, the padding's id; positions are counted from it
+            where `position_rule` says so.
         pooler: bool, whether to give a `pooled_output`.
         rematerialize: bool, whether training keeps only each block's inputs
             and computes the rest again for the gradients: less memory, about
             a third more time, the same gradients.
         implementation: `None`, `"chunked"`, ...: see
             `keras_longformer.window_attention`.
+        causal: bool, or one for each layer: whether a window ends with its
+            own token. Global tokens see and are seen all the same.
+        position_rule: `"padding_offset"`, RoBERTa's, or `"absolute"`: how
+            positions are counted. See `LongformerEmbeddings`.
         dtype: dtype or policy of computations and weights. Softmax is float32
             in every one.
         **kwargs: `name`, `trainable`.
@@ -71,7 +79,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
 
     Raises:
         TypeError: an argument of another name.
-        ValueError: a window or dilation list of the wrong length.
+        ValueError: a window or dilation that cannot be, by its layer, a list
+            of the wrong length, or `num_heads` that do not divide the width.
         InvalidArgumentError: too many tokens, or too many global ones.
 
     Example:
@@ -108,6 +117,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         pooler=True,
         rematerialize=False,
         implementation=None,
+        causal=False,
+        position_rule="padding_offset",
         dtype=None,
         **kwargs,
     ):
@@ -116,8 +127,22 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         window_size, dilation = _plain(window_size), _plain(dilation)
         max_sequence_length = _plain(max_sequence_length)
         max_global_tokens = _plain(max_global_tokens)
-        window_sizes = _per_layer("window_size", window_size, num_layers)
-        dilations = _per_layer("dilation", dilation, num_layers)
+        causal = _plain(causal)
+        if hidden_dim % num_heads:
+            raise ValueError(
+                "`num_heads` must divide `hidden_dim`. Received: "
+                f"num_heads={num_heads}, hidden_dim={hidden_dim}."
+            )
+        window_sizes = _per_layer(
+            "window_size", window_size, num_layers, check_window_size
+        )
+        dilations = _per_layer(
+            "dilation",
+            dilation,
+            num_layers,
+            lambda steps: check_dilation(steps, num_heads),
+        )
+        causals = _per_layer("causal", causal, num_layers, _check_bool)
 
         # Layers
         self.embeddings = LongformerEmbeddings(
@@ -129,6 +154,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             layer_norm_epsilon=layer_norm_epsilon,
             dropout=dropout,
             embeddings_initializer=initializer(),
+            position_rule=position_rule,
             dtype=dtype,
             name="embeddings",
         )
@@ -148,6 +174,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 kernel_initializer=initializer(),
                 rematerialize=rematerialize,
                 implementation=implementation,
+                causal=causals[i],
                 dtype=dtype,
                 name=f"layer_{i}",
             )
@@ -205,6 +232,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         self.pooler = pooler
         self.rematerialize = rematerialize
         self.implementation = implementation
+        self.causal = causal
+        self.position_rule = position_rule
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""
@@ -251,27 +280,24 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 that do not fit: all that do not, in one error.
         """
         preset = os.fspath(preset)
-        foreign = presets.open_foreign(
-            preset,
-            load_weights,
-            max_sequence_length=max_sequence_length,
-            window_size=window_size,
-            positions=positions,
-        )
-        if foreign is None:  # One of ours, which KerasHub loads as it is.
+        options = {
+            "max_sequence_length": max_sequence_length,
+            "window_size": window_size,
+            "positions": positions,
+        }
+        if weights.preset_kind(preset) == "keras_hub":
+            # One of ours, which KerasHub loads as it is.
             dtype = kwargs.pop("dtype", None)
             return presets.rebuild(
                 super().from_preset(preset, load_weights, dtype=dtype),
-                {
-                    "max_sequence_length": max_sequence_length,
-                    "window_size": window_size,
-                    "positions": positions,
-                    **kwargs,
-                },
+                {**options, **kwargs},
             )
+        foreign = weights.open_foreign(
+            preset, load_weights=load_weights, **options
+        )
         backbone = cls(**{**foreign.config, **kwargs})
         if load_weights:
-            presets.assign(backbone, foreign)
+            presets.load_arrays(backbone, foreign.arrays, foreign.source)
         return backbone
 
     def get_config(self):
@@ -295,6 +321,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 "pooler": self.pooler,
                 "rematerialize": self.rematerialize,
                 "implementation": self.implementation,
+                "causal": self.causal,
+                "position_rule": self.position_rule,
             }
         )
         return config
@@ -313,12 +341,24 @@ def _plain(value):
     )
 
 
-def _per_layer(name, value, num_layers):
+def _check_bool(value):
+    if not isinstance(value, bool):
+        raise ValueError(f"`causal` must be a bool. Received: {value!r}.")
+
+
+def _per_layer(name, value, num_layers, check):
+    """Returns a checked list of one value for each layer."""
     if not isinstance(value, list):
+        check(value)
         return [value] * num_layers
     if len(value) != num_layers:
         raise ValueError(
             f"`{name}` must be one value, or one for each of the {num_layers} "
             f"layers. Received: {name}={value}"
         )
+    for i, of_layer in enumerate(value):
+        try:
+            check(of_layer)
+        except ValueError as error:
+            raise ValueError(f"`{name}[{i}]`, of layer {i}: {error}") from error
     return value

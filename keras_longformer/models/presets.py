@@ -4,67 +4,39 @@ import inspect
 import logging
 
 from keras_longformer import weights
+from keras_longformer.layers.positions import position_offset
 from keras_longformer.text.packing import length_buckets
 
 LOGGER = logging.getLogger("keras_longformer")
 
-# What a checkpoint may hold and a model of ours may not have.
-_HEADS = (
-    "lm_head/*",
-    "pooled_dense/*",
-    "logits/*",
-    "qa_outputs/*",
-    "classifier/*",
-    "pooler/*",
-)
+# The encoder's own part that a checkpoint or a model may lack.
+OPTIONAL = ("pooler/*",)
 
 
-def open_foreign(
-    preset,
-    load_weights=True,
-    *,
-    max_sequence_length=None,
-    window_size=None,
-    positions="copy",
-):
-    """Opens a preset of Hugging Face's, or a RoBERTa of KerasHub's.
-
-    Returns:
-        A `weights.Preset` whose `config` is the backbone's keywords, or `None`
-        where KerasHub's own loader opens the preset.
-    """
-    return weights.load_preset(
-        preset,
-        max_sequence_length=max_sequence_length,
-        window_size=window_size,
-        positions=positions,
-        load_weights=load_weights,
-    )
-
-
-def assign(model, preset, fresh=("pooler/*",)):
-    """Assigns a preset's arrays, and says which weights it does not have.
+def load_arrays(model, arrays, source, fresh=OPTIONAL):
+    """Assigns arrays to a model, and warns of weights that they lack.
 
     Args:
         model: the backbone or task.
-        preset: the `weights.Preset`.
-        fresh: patterns of weights that a preset need not have.
+        arrays: mapping of our name to array.
+        source: str, where they are from.
+        fresh: patterns of weights that may be lacking.
 
     Raises:
         ValueError: all weights and arrays that do not fit.
     """
     assigned = weights.assign(
         model,
-        preset.arrays,
-        source=preset.source,
+        arrays,
+        source=source,
         may_be_fresh=fresh,
-        may_be_unused=_HEADS,
+        may_be_unused=OPTIONAL,
     )
     if assigned.fresh:
         LOGGER.warning(
             "'%s' has no weights for %s of %s: they start from random "
             "numbers, so train the model before you use it.",
-            preset.source,
+            source,
             ", ".join(assigned.fresh),
             type(model).__name__,
         )
@@ -122,10 +94,11 @@ def rebuild(model, keywords):
         arrays,
         max_sequence_length=changed.get("max_sequence_length"),
         positions=positions,
-        position_offset=backbone.pad_token_id + 1,
+        position_offset=position_offset(
+            backbone.position_rule, backbone.pad_token_id
+        ),
     )
-    preset = weights.Preset(model.name, config, arrays, None, None)
-    assign(rebuilt, preset)
+    load_arrays(rebuilt, arrays, model.name)
     return rebuilt
 
 

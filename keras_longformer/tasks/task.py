@@ -13,7 +13,8 @@ from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.text.packing import length_buckets
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.tokenizers import open_tokenizer
+from keras_longformer.weights.names import entries
 
 
 class LongformerTask(LongformerInputs):
@@ -29,8 +30,14 @@ class LongformerTask(LongformerInputs):
             exported model answers, or `None`: it cannot be exported.
         default_max_global_tokens: int, how many tokens its preprocessor marks
             global, or `None` for any number.
-        head_weights: patterns of the names of its head's weights, which start
-            from random numbers where a preset does not have them.
+        hugging_face_class: str, the class of transformers with this head, or
+            `None`.
+        head_modules: rows `(ours, theirs, layout)`, one for each module of the
+            head, named as in `hugging_face_class`; the layouts are those of
+            `keras_longformer.weights.names`.
+        head_weights: patterns of the names of the head's weights, which start
+            from random numbers where a preset does not have them. They follow
+            from `head_modules`.
 
     and says its losses and metrics in `default_loss`, `default_metrics` and
     `default_weighted_metrics`.
@@ -40,7 +47,17 @@ class LongformerTask(LongformerInputs):
     preprocessor_cls = None
     served_cls = None
     default_max_global_tokens = None
+    hugging_face_class = None
+    head_modules = ()
     head_weights = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if "head_modules" in own and "head_weights" not in own:
+            cls.head_weights = tuple(
+                entry.ours for entry in entries(cls.head_modules)
+            )
 
     def compile(
         self,
@@ -88,6 +105,24 @@ class LongformerTask(LongformerInputs):
         """Returns the metrics of `compile` that sample weights count in."""
         return None
 
+    def hugging_face_config(self):
+        """What of this head `save_hugging_face` writes into `config.json`.
+
+        Returns:
+            Dict with `num_labels`, int, `class_names`, list of str or `None`,
+            and `problem_type`, str, as far as the head has them.
+
+        Raises:
+            ValueError: transformers has no class for this head.
+        """
+        if self.hugging_face_class is None:
+            raise ValueError(
+                f"transformers has no class for {type(self).__name__} "
+                f"('{self.name}'). Keep it with `save_to_preset`, or its "
+                "encoder alone with `save_hugging_face(task.backbone, ...)`."
+            )
+        return {}
+
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
         """Opens a preset with this head on it, and makes it long.
@@ -130,7 +165,12 @@ class LongformerTask(LongformerInputs):
             for name in ("max_sequence_length", "window_size", "positions")
             if name in own
         }
-        foreign = presets.open_foreign(preset, load_weights, **making_long)
+        foreign = weights.open_foreign(
+            preset,
+            load_weights=load_weights,
+            head_modules=cls.head_modules,
+            **making_long,
+        )
         config = {
             **foreign.config,
             "pooler": False,
@@ -142,7 +182,9 @@ class LongformerTask(LongformerInputs):
         cls._read_head(foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
-            presets.assign(task, foreign, fresh=cls.head_weights)
+            presets.load_arrays(
+                task, foreign.arrays, foreign.source, fresh=cls.head_weights
+            )
         return task
 
     def predict_windows(
@@ -285,7 +327,8 @@ class LongformerTask(LongformerInputs):
 
     @classmethod
     def _preprocessor(cls, foreign, **options):
-        if foreign.vocabulary is None or foreign.merges is None:
+        tokenizer = open_tokenizer(foreign.tokenizer_files)
+        if tokenizer is None:
             raise ValueError(
                 f"'{foreign.source}' has no byte-level BPE (vocab.json and "
                 "merges.txt) beside it. Pass `preprocessor=None` and give the "
@@ -293,7 +336,7 @@ class LongformerTask(LongformerInputs):
             )
         longest = foreign.config["max_sequence_length"]
         return cls.preprocessor_cls(
-            LongformerTokenizer(foreign.vocabulary, foreign.merges),
+            tokenizer,
             sequence_length=longest,
             pad_to=length_buckets(longest),
             **options,

@@ -1,28 +1,31 @@
 """Checkpoints of others: reading, naming, lengthening, assigning, writing.
 
     readers   a file -> {foreign name: array}
-    names     foreign names and layouts <-> ours
-    configs   Hugging Face's config.json <-> our keywords
-    roberta   a short encoder's arrays -> a long one's
+    lazy      an array that is read when it is needed
+    names     spellings and layouts of foreign names <-> ours
+    families  what encoders of a kind have in common, as data: configuration,
+              tables of names, positions
+    lengthen  a short encoder's arrays -> a long one's
     assign    arrays -> a model's variables, all or none
     load      all of these for one preset, but the last
-    hugging_face, keras_hub_roberta   the presets of the two libraries
+    hugging_face, families/keras_hub   the presets of the two libraries
 
-This floor knows arrays and names only; models hand themselves in.
+This floor knows arrays and names only. Models hand themselves in, and tasks
+the table of their heads' names (`head_modules`).
 """
 
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
-from keras_longformer.weights.foreign import Preset as Preset
+from keras_longformer.weights.families.keras_hub import (
+    read_keras_hub as read_keras_hub,
+)
+from keras_longformer.weights.foreign import ForeignPreset as ForeignPreset
 from keras_longformer.weights.hugging_face import (
     read_hugging_face as read_hugging_face,
 )
 from keras_longformer.weights.hugging_face import (
     save_hugging_face as save_hugging_face,
-)
-from keras_longformer.weights.keras_hub_roberta import (
-    read_keras_hub as read_keras_hub,
 )
 from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
@@ -33,5 +36,5 @@ from keras_longformer.weights.lengthen import (
 )
 from keras_longformer.weights.lengthen import long_positions as long_positions
 from keras_longformer.weights.lengthen import make_long as make_long
-from keras_longformer.weights.load import load_preset as load_preset
+from keras_longformer.weights.load import open_foreign as open_foreign
 from keras_longformer.weights.load import preset_kind as preset_kind

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 import keras
 import numpy as np
 
+from keras_longformer.weights.lazy import LazyArray
+
 # A problem, the names that it concerns, and what to do about it.
 WAYS_OUT = (
     (
@@ -40,7 +42,7 @@ class Assigned:
 
 def assign(
     model: keras.Layer,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray | LazyArray],
     *,
     source: str = "The arrays",
     may_be_fresh: Sequence[str] = (),
@@ -56,7 +58,8 @@ def assign(
 
     Args:
         model: a built Keras layer or model.
-        arrays: mapping of our name to array.
+        arrays: mapping of our name to array; a lazy one is read only to be
+            assigned.
         source: str, the arrays' file, for messages.
         may_be_fresh: patterns like `"logits/*"` of variables that may keep
             their initial values.
@@ -101,7 +104,7 @@ def assign(
         raise ValueError(_message(model, source, problems, hint))
     for name, variable in variables.items():
         if name in arrays:
-            variable.assign(arrays[name])
+            variable.assign(np.asarray(arrays[name]))
     return Assigned(sorted(fresh), sorted(unused))
 
 
@@ -114,8 +117,8 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def without(
-    arrays: Mapping[str, np.ndarray], patterns: Sequence[str]
-) -> dict[str, np.ndarray]:
+    arrays: Mapping[str, np.ndarray | LazyArray], patterns: Sequence[str]
+) -> dict[str, np.ndarray | LazyArray]:
     """Returns the arrays whose names fit none of the patterns."""
     return {
         name: array

@@ -1,37 +1,40 @@
-"""What a foreign preset is, once it is opened, in our terms."""
+"""What a checkpoint of others is, once it is opened, in our terms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 
 import numpy as np
 
-from keras_longformer.weights import configs
-from keras_longformer.weights import lengthen as roberta
+from keras_longformer.weights import lengthen
+from keras_longformer.weights.families import Family
+from keras_longformer.weights.lazy import LazyArray
 
 
 @dataclass(frozen=True)
-class Preset:
+class ForeignPreset:
     """A foreign preset in our names and layouts.
 
     Attributes:
         source: str, the weights' file, for messages.
+        family: `Family`, of encoders.
         config: dict, the keywords of `LongformerBackbone`. Its `pooler` says
             whether the arrays have one.
-        arrays: dict of our name to array; empty if only the configuration
-            was read. An array that we have no name for keeps the file's.
-        vocabulary: dict of token to id, or `None` where the preset's tokenizer
-            is not a byte-level BPE.
-        merges: list of str such as `"a b"`, or `None` likewise.
+        arrays: dict of our name to array, most of them still in the file;
+            empty if only the configuration was read. An array of the encoder
+            that we have no name for keeps the file's.
+        tokenizer_files: mapping of file name to path, named as Hugging Face
+            names them: `vocab.json`, `merges.txt`, ...
         head: dict, what the configuration says of a classifier
-            (`configs.head_keywords`).
+            (`families.family.head_keywords`).
     """
 
     source: str
+    family: Family
     config: dict
-    arrays: dict[str, np.ndarray]
-    vocabulary: dict[str, int] | None
-    merges: list[str] | None
+    arrays: dict[str, np.ndarray | LazyArray]
+    tokenizer_files: Mapping[str, str] = field(default_factory=dict)
     head: dict = field(default_factory=dict)
 
     def make_long(
@@ -41,17 +44,17 @@ class Preset:
         window_size: int | list[int] | None = None,
         positions: str = "copy",
         seed: int = 0,
-    ) -> "Preset":
+    ) -> "ForeignPreset":
         """Returns the preset with another length or window.
 
-        `None` keeps what the preset has; `roberta.make_long` explains the
+        `None` keeps what the preset has; `lengthen.make_long` explains the
         rest.
         """
-        arrays = roberta.make_long(
+        arrays = lengthen.make_long(
             self.arrays,
             max_sequence_length=max_sequence_length,
             positions=positions,
-            position_offset=configs.position_offset(self.config),
+            position_offset=self.family.position_offset(self.config),
             seed=seed,
         )
         asked = {

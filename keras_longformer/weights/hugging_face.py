@@ -8,61 +8,55 @@ import warnings
 import keras
 import numpy as np
 
-from keras_longformer.weights import configs
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
 from keras_longformer.weights.assign import weights_by_name
-from keras_longformer.weights.foreign import Preset
-
-# A weight that only one kind of task has, and transformers' class for it.
-ARCHITECTURES = (
-    ("lm_head/output_bias", "LongformerForMaskedLM"),
-    ("logits/kernel", "LongformerForSequenceClassification"),
-    ("qa_outputs/kernel", "LongformerForQuestionAnswering"),
-    ("classifier/kernel", "LongformerForTokenClassification"),
-)
-BARE = "LongformerModel"
-
-# Their name, our tokenizer's attribute, and RoBERTa's token without one.
-SPECIAL_TOKENS = (
-    ("bos_token", "start_token", "<s>"),
-    ("eos_token", "end_token", "</s>"),
-    ("cls_token", "start_token", "<s>"),
-    ("sep_token", "end_token", "</s>"),
-    ("unk_token", "unk_token", "<unk>"),
-    ("pad_token", "pad_token", "<pad>"),
-    ("mask_token", "mask_token", "<mask>"),
-)
+from keras_longformer.weights.families import LONGFORMER
+from keras_longformer.weights.families import family_of
+from keras_longformer.weights.families.family import head_keywords
+from keras_longformer.weights.foreign import ForeignPreset
 
 
-def read_hugging_face(preset: str, *, load_weights: bool = True) -> Preset:
+def read_hugging_face(
+    preset: str,
+    *,
+    load_weights: bool = True,
+    head_modules: names.Modules = (),
+) -> ForeignPreset:
     """Opens a Hugging Face folder or `hf://` handle.
 
     Args:
-        preset: str, a folder or handle of a model_type in
-            `configs.MODEL_TYPES`.
+        preset: str, a folder or handle of a model_type of one of `families`.
         load_weights: bool, `False` reads the configuration only.
+        head_modules: table of the head whose arrays are wanted; of none by
+            default.
 
     Returns:
-        A `Preset`.
+        A `ForeignPreset`.
 
     Raises:
         ValueError: a model of another kind, or a broken file.
     """
     checkpoint = readers.open_checkpoint(preset)
-    config = configs.to_keywords(checkpoint.config, os.fspath(preset))
-    known = {names.pytorch_name(name)[0] for name in checkpoint.arrays}
-    config["pooler"] = "pooler.dense.weight" in known
+    family = family_of(checkpoint.config, os.fspath(preset))
+    config = family.to_keywords(checkpoint.config, os.fspath(preset))
+    config["pooler"] = family.has_pooler(checkpoint.arrays)
     arrays = {}
     if load_weights:
-        arrays = names.to_ours(
+        arrays = family.to_ours(
             checkpoint.arrays,
             num_layers=config["num_layers"],
             num_heads=config["num_heads"],
+            head_modules=head_modules,
         )
-    tokenizer = readers.byte_pair_files(checkpoint.tokenizer_files)
-    head = configs.head_keywords(checkpoint.config)
-    return Preset(checkpoint.source, config, arrays, *tokenizer, head=head)
+    return ForeignPreset(
+        checkpoint.source,
+        family,
+        config,
+        arrays,
+        checkpoint.tokenizer_files,
+        head_keywords(checkpoint.config),
+    )
 
 
 def save_hugging_face(model: keras.Model, folder: str) -> None:
@@ -82,13 +76,15 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
     lengths that do not fit.
 
     Args:
-        model: a `LongformerBackbone` or a task with one.
+        model: a `LongformerBackbone` or a task with one, which says by
+            `hugging_face_class`, `head_modules` and `hugging_face_config()`
+            what its head is there.
         folder: str, made if it is not there; files of these names are
             replaced.
 
     Raises:
-        ValueError: the model is dilated or causal, or has weights or a head
-            that Hugging Face's Longformer does not.
+        ValueError: the model is dilated, causal, counts positions otherwise,
+            or has weights or a head that Hugging Face's Longformer does not.
 
     Example:
 
@@ -100,31 +96,33 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
     """
     from safetensors.numpy import save_file
 
+    # A task says what its head is, or that there is no such class.
+    is_task = hasattr(model, "hugging_face_config")
+    head = model.hugging_face_config() if is_task else {}
+    head_modules = model.head_modules if is_task else ()
+    architecture = (
+        model.hugging_face_class if is_task else LONGFORMER.encoder_class
+    )
     backbone = getattr(model, "backbone", model)
     keywords = backbone.get_config()
-    table = {entry.ours for entry in names.entries(keywords["num_layers"])}
-    weights = weights_by_name(model, table)
-    architecture, num_labels = _architecture(model, weights)
-    config = configs.to_config(
-        keywords,
-        architecture=architecture,
-        num_labels=num_labels,
-        class_names=getattr(model, "class_names", None),
-        problem_type=getattr(model, "problem_type", None),
-    )
+    config = LONGFORMER.to_config(keywords, architecture=architecture, **head)
+    weights = _weights(model, keywords["num_layers"], head_modules)
     arrays = {
         name: np.asarray(weight.value).astype(np.float32, copy=False)
         for name, weight in weights.items()
     }
-    arrays = names.to_pytorch(
+    arrays = LONGFORMER.to_theirs(
         arrays,
         num_layers=keywords["num_layers"],
-        prefix="" if architecture == BARE else "longformer.",
+        head_modules=head_modules,
+        prefix=f"{LONGFORMER.prefixes[0]}." if head_modules else "",
     )
     os.makedirs(folder, exist_ok=True)
     tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
     if tokenizer is not None:
-        _write_tokenizer(tokenizer, folder, keywords["max_sequence_length"])
+        files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
+        for name, text in files.items():
+            _write(folder, name, lambda path, t=text: _write_text(path, t))
     _write(
         folder,
         "model.safetensors",
@@ -133,64 +131,27 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
     _write_json(folder, "config.json", config)
 
 
-def _architecture(model, weights):
-    """Returns transformers' class, and the labels of a classifier.
+def _weights(model, num_layers, head_modules):
+    """Returns the model's weights by our names.
 
-    Drops the pooler from `weights` where that class has none.
+    Without the pooler where transformers' class has none: that of a head that
+    does not list it.
     """
-    if getattr(model, "scoring", "choices") != "choices":
-        raise ValueError(
-            "Hugging Face's Longformer scores no candidates in one sequence. "
-            f"Received: a {type(model).__name__} with "
-            f"scoring={model.scoring!r}. Keep it with `save_to_preset`."
-        )
-    architecture = next(
-        (theirs for ours, theirs in ARCHITECTURES if ours in weights), BARE
-    )
-    if "MultipleChoice" in type(model).__name__:
-        architecture = "LongformerForMultipleChoice"
-    elif architecture != BARE:
-        for name in ("pooler/kernel", "pooler/bias"):
-            weights.pop(name, None)
-    if architecture == BARE and "pooler/kernel" not in weights:
+    head = names.entries(head_modules)
+    pooler = {e.ours for e in names.entries(LONGFORMER.pooler)}
+    known = [entry.ours for entry in LONGFORMER.entries(num_layers) + head]
+    weights = weights_by_name(model, known)
+    if head:
+        unwanted = pooler - {entry.ours for entry in head}
+        return {n: w for n, w in weights.items() if n not in unwanted}
+    if not pooler <= set(weights):
         warnings.warn(
             f"{type(model).__name__} has no pooler: transformers will start "
-            "LongformerModel's from random numbers, unless it is called with "
-            "add_pooling_layer=False.",
+            f"{LONGFORMER.encoder_class}'s from random numbers, unless it is "
+            "called with add_pooling_layer=False.",
             stacklevel=3,
         )
-    for name in ("logits/bias", "classifier/bias"):
-        if name in weights and "MultipleChoice" not in architecture:
-            return architecture, weights[name].shape[0]
-    return architecture, None
-
-
-def _write_tokenizer(tokenizer, folder, max_sequence_length):
-    """Writes the files that `LongformerTokenizer` reads."""
-    with tempfile.TemporaryDirectory() as assets:
-        tokenizer.save_assets(assets)
-        vocabulary = readers.read_json(os.path.join(assets, "vocabulary.json"))
-        merges = readers.read_merges(os.path.join(assets, "merges.txt"))
-    tokens = {
-        theirs: str(getattr(tokenizer, ours, default))
-        for theirs, ours, default in SPECIAL_TOKENS
-    }
-    _write_json(folder, "vocab.json", vocabulary)
-    # Their reader drops the first line, whatever it says.
-    text = "\n".join(["#version: 0.2", *merges, ""])
-    _write(folder, "merges.txt", lambda path: _write_text(path, text))
-    _write_json(folder, "special_tokens_map.json", tokens)
-    _write_json(
-        folder,
-        "tokenizer_config.json",
-        tokens
-        | {
-            "tokenizer_class": "LongformerTokenizer",
-            "model_max_length": max_sequence_length,
-            "add_prefix_space": getattr(tokenizer, "add_prefix_space", False),
-            "errors": "replace",
-        },
-    )
+    return weights
 
 
 def _write_json(folder, name, content):

@@ -50,7 +50,7 @@ def make_long(
     table = arrays.get(POSITION_TABLE)
     if table is not None and max_sequence_length is not None:
         arrays[POSITION_TABLE] = long_positions(
-            table,
+            np.asarray(table),
             max_sequence_length,
             positions=positions,
             position_offset=position_offset,

@@ -2,11 +2,12 @@
 
 import os
 
-from keras_longformer.weights import configs
 from keras_longformer.weights import hugging_face
-from keras_longformer.weights import keras_hub_roberta
+from keras_longformer.weights import names
 from keras_longformer.weights import readers
-from keras_longformer.weights.foreign import Preset
+from keras_longformer.weights.families import keras_hub
+from keras_longformer.weights.families.family import is_hugging_face
+from keras_longformer.weights.foreign import ForeignPreset
 
 
 def preset_kind(preset: str) -> str:
@@ -27,11 +28,11 @@ def preset_kind(preset: str) -> str:
     is_folder = os.path.isdir(preset)
     if is_folder or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
-        if configs.is_hugging_face(config):
+        if is_hugging_face(config):
             return "hugging_face"
-        is_roberta = config.get("class_name") in keras_hub_roberta.CLASS_NAMES
+        is_roberta = config.get("class_name") in keras_hub.CLASS_NAMES
     else:
-        is_roberta = keras_hub_roberta.is_known_name(preset)
+        is_roberta = keras_hub.is_known_name(preset)
         # KerasHub's names have no slash outside a handle.
         if "://" not in preset and ("/" in preset or os.sep in preset):
             raise ValueError(
@@ -42,7 +43,7 @@ def preset_kind(preset: str) -> str:
     return "keras_hub_roberta" if is_roberta else "keras_hub"
 
 
-def load_preset(
+def open_foreign(
     preset: str,
     *,
     max_sequence_length: int | None = None,
@@ -50,7 +51,8 @@ def load_preset(
     positions: str = "copy",
     seed: int = 0,
     load_weights: bool = True,
-) -> Preset | None:
+    head_modules: names.Modules = (),
+) -> ForeignPreset:
     """Opens a preset that KerasHub cannot open as a Longformer.
 
     Args:
@@ -61,33 +63,40 @@ def load_preset(
         window_size: int, one int a layer, or `None`: the preset's, 512 for
             RoBERTa.
         positions: `"copy"`, `"sinusoidal"` or `"random"`, how positions are
-            made (`roberta.long_positions`).
+            made (`lengthen.long_positions`).
         seed: int, for random positions.
         load_weights: bool, `False` reads the configuration only.
+        head_modules: a task's table of its head, whose arrays are wanted
+            too; without it those of the encoder alone.
 
     Returns:
-        A `Preset`, or `None` where KerasHub's own loader opens `preset`.
+        A `ForeignPreset`.
 
     Raises:
-        ValueError: a model of another kind, or a broken file.
+        ValueError: a model of another kind, one that KerasHub's own loader
+            opens (`preset_kind`), or a broken file.
         ImportError: a package that this format needs is missing.
 
     Example:
 
     ```python
-    preset = load_preset("path/to/roberta-base", max_sequence_length=4096)
-    backbone = LongformerBackbone(**preset.config)
-    assign(backbone, preset.arrays, source=preset.source,
-           may_be_unused=["lm_head/*"])
+    foreign = open_foreign("path/to/roberta-base", max_sequence_length=4096)
+    backbone = LongformerBackbone(**foreign.config)
+    assign(backbone, foreign.arrays, source=foreign.source)
     ```
     """
     read = {
         "hugging_face": hugging_face.read_hugging_face,
-        "keras_hub_roberta": keras_hub_roberta.read_keras_hub,
+        "keras_hub_roberta": keras_hub.read_keras_hub,
     }.get(preset_kind(preset))
     if read is None:
-        return None
-    return read(preset, load_weights=load_weights).make_long(
+        raise ValueError(
+            f"'{os.fspath(preset)}' is neither a Hugging Face folder or handle "
+            "nor a RoBERTa preset of KerasHub's. If it is one of ours, take "
+            "`from_preset` of the backbone or the task."
+        )
+    foreign = read(preset, load_weights=load_weights, head_modules=head_modules)
+    return foreign.make_long(
         max_sequence_length=max_sequence_length,
         window_size=window_size,
         positions=positions,

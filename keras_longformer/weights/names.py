@@ -1,8 +1,8 @@
-"""Foreign names and layouts of weights, and ours.
+"""The spellings and layouts of weights in others' files, and ours.
 
-RoBERTa, Longformer, XLM-RoBERTa and CamemBERT name their weights alike, so one
-table serves them all. It is written in PyTorch's spelling; `pytorch_name`
-brings the other spellings to it:
+A row of a table says `(our module, PyTorch's module, kind of layer)`, and
+`entries` makes one `Entry` of each weight. The tables themselves belong to the
+families of encoders (`families/`) and, each its head's, to the tasks.
 
     ours      layer_0/attention/query/kernel                       (m, h, d)
     PyTorch   roberta.encoder.layer.0.attention.self.query.weight  (h * d, m)
@@ -11,7 +11,8 @@ brings the other spellings to it:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,64 +30,9 @@ LAYER_NORM = (("gamma", "weight", AS_IS), ("beta", "bias", AS_IS))
 DENSE = (("kernel", "weight", TRANSPOSED), ("bias", "bias", AS_IS))
 TO_HEADS = (("kernel", "weight", SPLIT_OUTPUT), ("bias", "bias", SPLIT_BIAS))
 FROM_HEADS = (("kernel", "weight", SPLIT_INPUT), ("bias", "bias", AS_IS))
+OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)  # A masked LM's, alone.
 
-EMBEDDINGS = (
-    ("embeddings/token_embedding", "embeddings.word_embeddings", EMBEDDING),
-    (
-        "embeddings/position_embedding",
-        "embeddings.position_embeddings",
-        EMBEDDING,
-    ),
-    (
-        "embeddings/token_type_embedding",
-        "embeddings.token_type_embeddings",
-        EMBEDDING,
-    ),
-    ("embeddings/layer_norm", "embeddings.LayerNorm", LAYER_NORM),
-)
-
-# Ours stand under `layer_{i}/`, theirs under `encoder.layer.{i}.`.
-LAYER = (
-    ("attention/query", "attention.self.query", TO_HEADS),
-    ("attention/key", "attention.self.key", TO_HEADS),
-    ("attention/value", "attention.self.value", TO_HEADS),
-    ("attention/global_query", "attention.self.query_global", TO_HEADS),
-    ("attention/global_key", "attention.self.key_global", TO_HEADS),
-    ("attention/global_value", "attention.self.value_global", TO_HEADS),
-    ("attention/attention_output", "attention.output.dense", FROM_HEADS),
-    ("attention_layer_norm", "attention.output.LayerNorm", LAYER_NORM),
-    ("intermediate", "intermediate.dense", DENSE),
-    ("output", "output.dense", DENSE),
-    ("output_layer_norm", "output.LayerNorm", LAYER_NORM),
-)
-
-POOLER = (("pooler", "pooler.dense", DENSE),)
-
-# Our heads' names are KerasHub's. Theirs are the same for a text's classifier,
-# of two layers, and a token's or choice's, of one.
-OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)
-HEADS = (
-    ("lm_head/intermediate_dense", "lm_head.dense", DENSE),
-    ("lm_head/intermediate_layer_norm", "lm_head.layer_norm", LAYER_NORM),
-    ("lm_head", "lm_head", OUTPUT_BIAS),
-    ("pooled_dense", "classifier.dense", DENSE),
-    ("logits", "classifier.out_proj", DENSE),
-    ("classifier", "classifier", DENSE),
-    ("qa_outputs", "qa_outputs", DENSE),
-)
-
-# The encoder's name in front of its weights in a task's file.
-PREFIXES = ("longformer", "roberta")
-HEAD_NAMES = ("lm_head", "classifier", "qa_outputs")
-
-# Constants that older files carry as if they were weights.
-BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
-
-# Second names of a weight that is stored once in our models.
-TIED = {
-    "lm_head.decoder.weight": "embeddings.word_embeddings.weight",
-    "lm_head.decoder.bias": "lm_head.bias",
-}
+Modules = tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -127,15 +73,8 @@ class Entry:
         return array.T
 
 
-def entries(num_layers: int) -> list[Entry]:
-    """Returns the table of all weights that a model may have."""
-    modules = [*EMBEDDINGS]
-    for i in range(num_layers):
-        modules += [
-            (f"layer_{i}/{ours}", f"encoder.layer.{i}.{theirs}", kind)
-            for ours, theirs, kind in LAYER
-        ]
-    modules += [*POOLER, *HEADS]
+def entries(modules: Iterable) -> list[Entry]:
+    """Returns one entry a weight of the rows of a table."""
     return [
         Entry(f"{ours}/{our_leaf}", f"{theirs}.{their_leaf}", layout)
         for ours, theirs, kind in modules
@@ -143,115 +82,45 @@ def entries(num_layers: int) -> list[Entry]:
     ]
 
 
-def to_ours(
-    arrays: Mapping[str, np.ndarray], *, num_layers: int, num_heads: int
-) -> dict[str, np.ndarray]:
-    """Renames and reshapes foreign arrays.
+@dataclass(frozen=True)
+class Spelling:
+    """A name of a file in the spelling of PyTorch's bare encoder.
 
-    Args:
-        arrays: mapping of foreign name, in any spelling, to array.
-        num_layers: int, the encoder's layers.
-        num_heads: int, the heads of each.
-
-    Returns:
-        Dict of our name to array. An array that the table does not know keeps
-        its foreign name, so that `assign` can report it.
+    Attributes:
+        name: str, such as `"encoder.layer.0.output.dense.weight"`.
+        has_prefix: bool, whether the encoder's prefix stood before it.
+        is_transposed: bool, whether the array is: HDF5 kernels are `(in, out)`.
     """
-    table = {entry.theirs: entry for entry in entries(num_layers)}
-    ours = {}
-    for theirs, array in _in_pytorch_spelling(arrays).items():
-        if theirs not in table:
-            ours[theirs] = array
-            continue
-        entry = table[theirs]
-        ours[entry.ours] = entry.to_ours(array, num_heads)
-    return ours
+
+    name: str
+    has_prefix: bool
+    is_transposed: bool
 
 
-def to_pytorch(
-    arrays: Mapping[str, np.ndarray], *, num_layers: int, prefix: str = ""
-) -> dict[str, np.ndarray]:
-    """Renames and reshapes our arrays; the inverse of `to_ours`.
-
-    Args:
-        arrays: mapping of our name to array.
-        num_layers: int, the encoder's layers.
-        prefix: str, put before the encoder's names, `"longformer."` in a
-            task's file and nothing in a bare encoder's.
-
-    Returns:
-        Dict of PyTorch's name to contiguous array.
-
-    Raises:
-        ValueError: a name that Hugging Face has no name for.
-    """
-    table = {entry.ours: entry for entry in entries(num_layers)}
-    unknown = sorted(set(arrays) - set(table))
-    if unknown:
-        raise ValueError(
-            "Hugging Face's Longformer has no weights like: "
-            f"{', '.join(unknown)}."
-        )
-    theirs = {}
-    for name, array in arrays.items():
-        entry = table[name]
-        in_head = entry.theirs.split(".")[0] in HEAD_NAMES
-        key = entry.theirs if in_head else prefix + entry.theirs
-        theirs[key] = np.ascontiguousarray(entry.to_theirs(array))
-    return theirs
-
-
-def _in_pytorch_spelling(arrays):
-    """Renames by `pytorch_name`; drops buffers and second copies."""
-    named = {}
-    for name in arrays:
-        theirs, is_transposed = pytorch_name(name)
-        if theirs in BUFFERS:
-            continue
-        array = arrays[name].T if is_transposed else arrays[name]
-        if theirs in named and not np.array_equal(named[theirs], array):
-            raise ValueError(
-                f"The checkpoint holds {theirs} twice, with other numbers the "
-                f"second time (as {name})."
-            )
-        named.setdefault(theirs, array)
-    for second, first in TIED.items():
-        array = named.pop(second, None)
-        if array is None:
-            continue
-        if not np.array_equal(named.setdefault(first, array), array):
-            raise ValueError(
-                f"{second} must equal {first}: our masked-LM head shares "
-                "them, and this checkpoint's differ."
-            )
-    return named
-
-
-def pytorch_name(name: str) -> tuple[str, bool]:
-    """Brings a name to the spelling of PyTorch's bare encoder.
+def spell(name: str, prefixes: Collection[str]) -> Spelling:
+    """Brings a name to PyTorch's spelling.
 
     Args:
         name: str, from a PyTorch or an HDF5 file.
-
-    Returns:
-        The name, and whether the array must be transposed as well: HDF5
-        kernels are `(in, out)`.
+        prefixes: the encoder's names in a task's file, such as `"roberta"`.
     """
     is_h5 = "/" in name
     parts = name.removesuffix(":0").split("/" if is_h5 else ".")
-    starts = [i for i, part in enumerate(parts) if part in PREFIXES]
-    heads = [i for i, part in enumerate(parts) if part in HEAD_NAMES]
+    starts = [i for i, part in enumerate(parts) if part in prefixes]
     if is_h5:
-        # Keras puts groups and class names in front, and some names twice:
-        # what counts begins at the last known one.
-        start = max([i + 1 for i in starts] + heads, default=0)
-        parts = parts[start:]
-    elif starts[:1] == [0]:
-        parts = parts[1:]
+        # Keras puts a group and a class's name in front, and the group's name
+        # again: what counts begins at its last occurrence. A head's group
+        # holds copies of the encoder's weights too, with the encoder's prefix.
+        last = len(parts) - 1 - parts[::-1].index(parts[0])
+        has_prefix = bool(starts)
+        parts = parts[starts[-1] + 1 :] if has_prefix else parts[last:]
+    else:
+        has_prefix = starts[:1] == [0]
+        parts = parts[1:] if has_prefix else parts
     leaf = parts[-1]
     renamed = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
     if is_h5:
         renamed["embeddings"] = "weight"
     parts[-1] = renamed.get(leaf, leaf)
     spelling = re.sub(r"\blayer_\._(\d+)", r"layer.\1", ".".join(parts))
-    return spelling, is_h5 and leaf == "kernel"
+    return Spelling(spelling, has_prefix, is_h5 and leaf == "kernel")

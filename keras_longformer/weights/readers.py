@@ -1,8 +1,9 @@
 """Reads checkpoint files into arrays under the names that they stand in.
 
 A reader is a read-only mapping from a foreign name to a NumPy array. Arrays
-are read when they are asked for, one at a time, so that a large checkpoint is
-never in memory twice. Nothing here runs code found in a file.
+are read when they are asked for, and their shapes before: from here to `assign`
+one array at a time is in memory beside the model. (PyTorch's format is read as
+a whole.) Nothing here runs code found in a file.
 """
 
 import json
@@ -121,52 +122,22 @@ def read_json(path: str) -> dict:
     return content
 
 
-def read_merges(path: str) -> list[str]:
-    """Returns the merges of a `merges.txt`, without its version line."""
-    with open(path, encoding="utf-8") as file:
-        lines = file.read().split("\n")
-    if lines[0].startswith("#version"):
-        lines = lines[1:]
-    return [line for line in lines if line]
-
-
-def byte_pair_files(
-    tokenizer_files: Mapping[str, str],
-) -> tuple[dict | None, list | None]:
-    """Returns a byte-level BPE tokenizer's vocabulary and merges.
-
-    Args:
-        tokenizer_files: mapping of file name to path, of a `Checkpoint`.
-
-    Returns:
-        Dict of token to id and list of merges such as `"a b"`, from
-        `vocab.json` and `merges.txt` or from `tokenizer.json`; `None` twice
-        where the files are those of another kind of tokenizer.
-    """
-    if {"vocab.json", "merges.txt"} <= set(tokenizer_files):
-        return (
-            read_json(tokenizer_files["vocab.json"]),
-            read_merges(tokenizer_files["merges.txt"]),
-        )
-    if "tokenizer.json" not in tokenizer_files:
-        return None, None
-    model = read_json(tokenizer_files["tokenizer.json"]).get("model", {})
-    if "merges" not in model:
-        return None, None
-    # Newer files hold pairs, older ones strings.
-    merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
-    return model["vocab"], merges
-
-
 class LazyArrays(Mapping):
     """A read-only mapping that reads each array when it is asked for.
 
     Args:
         loaders: dict of name to a function without arguments.
+        shapes: dict of name to a function without arguments that returns the
+            array's shape. An array that has none is read for it.
     """
 
-    def __init__(self, loaders: dict[str, Callable[[], np.ndarray]]):
+    def __init__(
+        self,
+        loaders: dict[str, Callable[[], np.ndarray]],
+        shapes: Mapping[str, Callable[[], tuple[int, ...]]] | None = None,
+    ):
         self._loaders = loaders
+        self._shapes = shapes or {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return as_float32(self._loaders[name]())
@@ -179,6 +150,12 @@ class LazyArrays(Mapping):
 
     def __contains__(self, name: object) -> bool:
         return name in self._loaders
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Returns an array's shape, without reading it if that can be."""
+        if name in self._shapes:
+            return tuple(self._shapes[name]())
+        return self[name].shape
 
 
 def as_float32(array: np.ndarray) -> np.ndarray:
@@ -198,7 +175,10 @@ def read_safetensors(path: str) -> LazyArrays:
         names = list(file.keys())
     except (safetensors.SafetensorError, OSError) as error:
         raise _broken(path, "safetensors", error) from error
-    return LazyArrays({name: _bind(file.get_tensor, name) for name in names})
+    return LazyArrays(
+        {name: _bind(file.get_tensor, name) for name in names},
+        {name: file.get_slice(name).get_shape for name in names},
+    )
 
 
 def read_h5(path: str) -> LazyArrays:
@@ -206,17 +186,19 @@ def read_h5(path: str) -> LazyArrays:
     import h5py
 
     loaders = {}
+    shapes = {}
 
     def visit(name, item):
         if isinstance(item, h5py.Dataset):
             loaders[name] = _bind(_read_dataset, (path, item))
+            shapes[name] = _bind(getattr, item, "shape")
 
     try:
         # Soft and external links are not followed by `visititems`.
         h5py.File(path, "r").visititems(visit)
     except (OSError, RuntimeError) as error:
         raise _broken(path, "HDF5", error) from error
-    return LazyArrays(loaders)
+    return LazyArrays(loaders, shapes)
 
 
 def read_torch(path: str) -> LazyArrays:
@@ -270,6 +252,7 @@ def _read_shards(folder, index_path, read):
     if not isinstance(weight_map, dict):
         raise ValueError(f"'{index_path}' has no `weight_map`.")
     loaders = {}
+    shapes = {}
     for shard in sorted(set(weight_map.values())):
         if os.path.basename(shard) != shard:
             raise ValueError(
@@ -286,6 +269,7 @@ def _read_shards(folder, index_path, read):
         loaders.update(
             {name: _bind(arrays.__getitem__, name) for name in arrays}
         )
+        shapes.update({name: _bind(arrays.shape_of, name) for name in arrays})
     # An h5 index says `<model>/roberta/...` of what is stored as `roberta/...`.
     absent = [
         name
@@ -296,7 +280,7 @@ def _read_shards(folder, index_path, read):
         raise ValueError(
             f"The files of '{index_path}' lack: {', '.join(absent)}."
         )
-    return LazyArrays(loaders)
+    return LazyArrays(loaders, shapes)
 
 
 def _read_dataset(path_and_dataset):
@@ -327,8 +311,8 @@ def _download(handle, name):
         ) from error
 
 
-def _bind(function, argument):
-    return lambda: function(argument)
+def _bind(function, *arguments):
+    return lambda: function(*arguments)
 
 
 def _import(module, extra):

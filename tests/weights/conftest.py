@@ -7,7 +7,18 @@ import keras
 import numpy as np
 import pytest
 
+from keras_longformer.tasks.masked_lm.model import LongformerMaskedLM
+from keras_longformer.tasks.question_answering.model import (
+    LongformerQuestionAnswering,
+)
+from keras_longformer.tasks.text_classification.model import (
+    LongformerTextClassifier,
+)
+from keras_longformer.tasks.token_classification.model import (
+    LongformerTokenClassifier,
+)
 from keras_longformer.weights import names
+from keras_longformer.weights.families import LONGFORMER
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -28,17 +39,21 @@ CONFIG = {
     "pooler": True,
 }
 
-HEADS = {
-    None: (),
-    "masked_lm": ("lm_head/",),
-    "classifier": ("pooled_dense/", "logits/"),
-    "question_answering": ("qa_outputs/",),
-    "token_classifier": ("classifier/kernel", "classifier/bias"),
+TASKS = {
+    "masked_lm": LongformerMaskedLM,
+    "classifier": LongformerTextClassifier,
+    "question_answering": LongformerQuestionAnswering,
+    "token_classifier": LongformerTokenClassifier,
 }
 
 
+def head_modules(head):
+    """Returns the table of a kind of head, by its name in the tests."""
+    return TASKS[head].head_modules if head else ()
+
+
 class ModelOfVariables:
-    """What `assign` and the writer need of a model, and nothing else."""
+    """What `assign` and the writer need of a backbone, and nothing else."""
 
     name = "model_of_variables"
     num_layers = CONFIG["num_layers"]
@@ -61,6 +76,19 @@ class ModelOfVariables:
     def value(self, path):
         (found,) = [w for w in self.weights if w.path == path]
         return np.asarray(found.value)
+
+
+class TaskOfVariables(ModelOfVariables):
+    """What they need of a task."""
+
+    def __init__(self, head, arrays, **config):
+        super().__init__(arrays, **config)
+        self.hugging_face_class = TASKS[head].hugging_face_class
+        self.head_modules = TASKS[head].head_modules
+        self.has_labels = head in ("classifier", "token_classifier")
+
+    def hugging_face_config(self):
+        return {"num_labels": 7} if self.has_labels else {}
 
 
 def shape_of(name):
@@ -93,15 +121,11 @@ def shape_of(name):
 def our_arrays(head=None, seed=0):
     """Returns random arrays of an encoder and one kind of head."""
     rng = np.random.default_rng(seed)
-    in_heads = [n for n in HEADS.values() for n in n]
-    chosen = []
-    for entry in names.entries(CONFIG["num_layers"]):
-        is_head = any(entry.ours.startswith(n) for n in in_heads)
-        if not is_head or any(entry.ours.startswith(n) for n in HEADS[head]):
-            chosen.append(entry.ours)
+    chosen = LONGFORMER.entries(CONFIG["num_layers"])
+    chosen += names.entries(head_modules(head))
     return {
-        name: rng.normal(size=shape_of(name)).astype(np.float32)
-        for name in chosen
+        entry.ours: rng.normal(size=shape_of(entry.ours)).astype(np.float32)
+        for entry in chosen
     }
 
 
@@ -118,3 +142,13 @@ def arrays():
 @pytest.fixture
 def model_of():
     return ModelOfVariables
+
+
+@pytest.fixture
+def task_of():
+    return TaskOfVariables
+
+
+@pytest.fixture
+def modules_of():
+    return head_modules

@@ -1,14 +1,20 @@
 import json
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 
+from keras_longformer.tasks.masked_lm.model import LongformerMaskedLM
+from keras_longformer.tokenizers import LongformerTokenizer
+from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights import assign
+from keras_longformer.weights import readers
 from keras_longformer.weights.hugging_face import read_hugging_face
 from keras_longformer.weights.hugging_face import save_hugging_face
-from keras_longformer.weights.load import load_preset
+from keras_longformer.weights.load import open_foreign
+from tests.vocabularies import tiny_vocabulary
 
 ARCHITECTURES = {
     None: "LongformerModel",
@@ -19,22 +25,6 @@ ARCHITECTURES = {
 }
 
 
-class Tokenizer:
-    """The part of KerasHub's byte-pair tokenizer that the writer calls."""
-
-    start_token, end_token = "<s>", "</s>"
-    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "é": 3, "a": 4, "éa": 5}
-    merges = ["é a"]
-
-    def save_assets(self, folder):
-        with open(os.path.join(folder, "vocabulary.json"), "w") as file:
-            json.dump(self.vocabulary, file)
-        with open(
-            os.path.join(folder, "merges.txt"), "w", encoding="utf-8"
-        ) as file:
-            file.write("".join(f"{merge}\n" for merge in self.merges))
-
-
 def filled(model_of, arrays, **config):
     model = model_of(arrays, **config)
     assign(model, arrays)
@@ -42,10 +32,13 @@ def filled(model_of, arrays, **config):
 
 
 @pytest.mark.parametrize("head", list(ARCHITECTURES))
-def test_there_and_back_is_exact(arrays, model_of, tmp_path, head):
+def test_there_and_back_is_exact(
+    arrays, model_of, task_of, modules_of, tmp_path, head
+):
     ours = arrays(head)
-    save_hugging_face(filled(model_of, ours), tmp_path)
-    preset = read_hugging_face(tmp_path)
+    make = partial(task_of, head) if head else model_of
+    save_hugging_face(filled(make, ours), tmp_path)
+    preset = read_hugging_face(tmp_path, head_modules=modules_of(head))
     # transformers' tasks have no pooler.
     want = {n: a for n, a in ours.items() if not head or "pooler" not in n}
     assert set(preset.arrays) == set(want)
@@ -58,6 +51,9 @@ def test_there_and_back_is_exact(arrays, model_of, tmp_path, head):
     assert len(config.get("id2label", ())) == labels
     assert preset.config["pooler"] is (head is None)
     assert preset.config["max_sequence_length"] == 11
+    # A backbone takes its own alone.
+    bare = read_hugging_face(tmp_path)
+    assert set(bare.arrays) == set(arrays()) & set(want)
 
 
 def test_only_whole_files_are_left(arrays, model_of, tmp_path):
@@ -92,18 +88,14 @@ def test_a_file_that_fails_leaves_the_old_one(
 
 
 def test_tokenizer_files(arrays, model_of, tmp_path):
-    model = filled(model_of, arrays("classifier"))
-    model.preprocessor = type("Preprocessor", (), {"tokenizer": Tokenizer()})
+    model = filled(model_of, arrays())
+    tokenizer = LongformerTokenizer(*tiny_vocabulary())
+    model.preprocessor = type("Preprocessor", (), {"tokenizer": tokenizer})
     save_hugging_face(model, tmp_path)
     preset = read_hugging_face(tmp_path)
-    assert preset.vocabulary == Tokenizer.vocabulary
-    assert preset.merges == Tokenizer.merges
-    assert (tmp_path / "merges.txt").read_text() == "#version: 0.2\né a\n"
-    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
-    assert config["tokenizer_class"] == "LongformerTokenizer"
-    assert config["model_max_length"] == 11
-    tokens = json.loads((tmp_path / "special_tokens_map.json").read_text())
-    assert tokens["cls_token"] == "<s>" and tokens["mask_token"] == "<mask>"
+    again = open_tokenizer(preset.tokenizer_files)
+    assert again.vocabulary == tokenizer.vocabulary
+    assert again.merges == tokenizer.merges
 
 
 def test_no_pooler_is_said(arrays, model_of, tmp_path):
@@ -128,12 +120,16 @@ def test_what_cannot_be_expressed(arrays, model_of, tmp_path):
 @pytest.mark.parametrize("positions", ["copy", "sinusoidal", "random"])
 def test_roberta_is_made_long(golden, positions):
     folder = golden / "roberta-masked_lm"
-    short = load_preset(folder)
+    short = open_foreign(folder)
     assert short.config["max_sequence_length"] == 20
     assert short.config["window_size"] == 512
     assert short.config["pooler"] is False
-    long = load_preset(
-        folder, max_sequence_length=47, window_size=6, positions=positions
+    long = open_foreign(
+        folder,
+        max_sequence_length=47,
+        window_size=6,
+        positions=positions,
+        head_modules=LongformerMaskedLM.head_modules,
     )
     assert long.config["max_sequence_length"] == 47
     assert long.config["window_size"] == 6
@@ -143,31 +139,45 @@ def test_roberta_is_made_long(golden, positions):
         long.arrays["layer_1/attention/global_key/kernel"],
         short.arrays["layer_1/attention/key/kernel"],
     )
-    assert {n for n in long.arrays if n.startswith("lm_head/")}
+    assert len([n for n in long.arrays if n.startswith("lm_head/")]) == 5
+    assert not [n for n in short.arrays if "lm_head" in n]
 
 
 def test_longformer_is_made_longer(golden):
     folder = golden / "longformer-base"
-    short = load_preset(folder)
+    short = open_foreign(folder)
     assert short.config["pooler"] is True
     assert short.config["window_size"] == [4, 8]
-    long = load_preset(folder, max_sequence_length=130)
+    long = open_foreign(folder, max_sequence_length=130)
     rows = long.arrays["embeddings/position_embedding/embeddings"]
     np.testing.assert_array_equal(rows[2:66], rows[66:130])
     name = "layer_0/attention/global_query/kernel"
     np.testing.assert_array_equal(long.arrays[name], short.arrays[name])
     local = short.arrays["layer_0/attention/query/kernel"]
-    assert np.any(short.arrays[name] != local)
+    assert np.any(np.asarray(short.arrays[name]) != np.asarray(local))
 
 
 def test_configuration_only(golden):
-    preset = load_preset(golden / "longformer-base", load_weights=False)
+    preset = open_foreign(golden / "longformer-base", load_weights=False)
     assert preset.arrays == {} and preset.config["pooler"] is True
 
 
 def test_shards_hold_the_same_weights(golden):
-    whole = load_preset(golden / "longformer-base").arrays
-    shards = load_preset(golden / "longformer-sharded").arrays
+    whole = open_foreign(golden / "longformer-base").arrays
+    shards = open_foreign(golden / "longformer-sharded").arrays
     assert set(whole) == set(shards)
     for name, array in whole.items():
         np.testing.assert_array_equal(array, shards[name])
+
+
+def test_no_array_is_read_before_it_is_assigned(golden, monkeypatch):
+    def refuse(self, name):
+        raise AssertionError(f"{name} was read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(readers.LazyArrays, "__getitem__", refuse)
+        arrays = open_foreign(golden / "longformer-base").arrays
+        shapes = {name: array.shape for name, array in arrays.items()}
+    assert shapes["layer_1/attention/global_key/kernel"] == (24, 3, 8)
+    for name, array in arrays.items():
+        assert np.asarray(array).shape == shapes[name]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_longformer.weights import lengthen as roberta
+from keras_longformer.weights import lengthen
 from keras_longformer.weights.lengthen import POSITION_TABLE
 from keras_longformer.weights.lengthen import long_positions
 from keras_longformer.weights.lengthen import make_long
@@ -29,13 +29,13 @@ def test_copy_is_the_notebook(table, length, offset):
 
 
 def test_rows_before_the_first_position_stay(table):
-    for positions in roberta.POSITIONS:
+    for positions in lengthen.POSITIONS:
         got = long_positions(table, 9, positions=positions)
         assert got.shape == (11, 3) and got.dtype == np.float32
         np.testing.assert_array_equal(got[:2], table[:2])
 
 
-@pytest.mark.parametrize("positions", roberta.POSITIONS)
+@pytest.mark.parametrize("positions", lengthen.POSITIONS)
 def test_the_present_length_keeps_the_table(table, positions):
     assert long_positions(table, 5, positions=positions) is table
 

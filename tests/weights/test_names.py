@@ -3,6 +3,8 @@ import pytest
 
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
+from keras_longformer.weights.families import LONGFORMER
+from tests.weights.conftest import TASKS
 
 
 @pytest.mark.parametrize(
@@ -47,19 +49,34 @@ from keras_longformer.weights import readers
     ],
 )
 def test_spellings(name, expected):
-    assert names.pytorch_name(name) == expected
+    spelling = names.spell(name, LONGFORMER.prefixes)
+    assert (spelling.name, spelling.is_transposed) == expected
+    is_head = spelling.name.startswith(("lm_head", "classifier", "qa_outputs"))
+    bare = "/" not in name and not name.startswith("roberta.")
+    assert spelling.has_prefix is (not is_head and not bare)
 
 
+def test_heads_of_any_name_are_spelled():
+    name = "own_head/tf_x_for_y/own_head/dense/kernel:0"
+    want = names.Spelling("own_head.dense.weight", False, True)
+    assert names.spell(name, LONGFORMER.prefixes) == want
+
+
+ALL_HEADS = tuple(row for task in TASKS.values() for row in task.head_modules)
 HEADS = ["masked_lm", "classifier", "question_answering", "token_classifier"]
 
 
 @pytest.mark.parametrize("head", [None, *HEADS])
-def test_there_and_back_is_exact(arrays, head):
+def test_there_and_back_is_exact(arrays, modules_of, head):
     ours = arrays(head)
-    prefix = "longformer." if head else ""
-    theirs = names.to_pytorch(ours, num_layers=2, prefix=prefix)
+    theirs = LONGFORMER.to_theirs(
+        ours,
+        num_layers=2,
+        head_modules=modules_of(head),
+        prefix="longformer." if head else "",
+    )
     assert all(array.flags.c_contiguous for array in theirs.values())
-    back = names.to_ours(theirs, num_layers=2, num_heads=3)
+    back = rename(theirs, modules_of(head))
     assert set(back) == set(ours)
     for name, array in ours.items():
         np.testing.assert_array_equal(back[name], array)
@@ -67,7 +84,7 @@ def test_there_and_back_is_exact(arrays, head):
 
 def test_heads_are_split_in_pytorch_order(arrays):
     ours = arrays()
-    theirs = names.to_pytorch(ours, num_layers=2)
+    theirs = LONGFORMER.to_theirs(ours, num_layers=2)
     x = np.random.default_rng(1).normal(size=15)
     linear = theirs["encoder.layer.1.attention.self.key.weight"] @ x
     linear += theirs["encoder.layer.1.attention.self.key.bias"]
@@ -86,7 +103,7 @@ def test_h5_and_safetensors_are_the_same_weights(golden):
     for task in ("base", "masked_lm", "classifier"):
         folder = golden / f"longformer-{task}"
         h5, safe = (
-            names.to_ours(arrays, num_layers=2, num_heads=3)
+            rename(arrays, ALL_HEADS)
             for arrays in (
                 readers.read_h5(str(folder / "tf_model.h5")),
                 readers.read_safetensors(str(folder / "model.safetensors")),
@@ -98,19 +115,26 @@ def test_h5_and_safetensors_are_the_same_weights(golden):
 
 
 def test_every_golden_name_is_known(golden):
-    ours = {entry.ours for entry in names.entries(2)}
+    encoder = {entry.ours for entry in LONGFORMER.entries(2)}
+    heads = {entry.ours for entry in names.entries(ALL_HEADS)}
     paths = [*golden.glob("*/*.h5"), *golden.glob("*/*.safetensors")]
     assert len(paths) > 10
     for path in paths:
         read = readers.read_h5
         if path.suffix == ".safetensors":
             read = readers.read_safetensors
-        got = names.to_ours(read(str(path)), num_layers=2, num_heads=3)
-        assert set(got) <= ours, path
+        got = set(rename(read(str(path)), ALL_HEADS))
+        assert got <= encoder | heads, path
+        is_base = "base" in path.parent.name or "sharded" in path.parent.name
+        assert bool(got & heads) is not is_base or "-0000" in path.name, path
+        # Without a head's table, no more than the encoder, known or not.
+        assert set(rename(read(str(path)))) == got & encoder, path
 
 
-def rename(arrays):
-    return names.to_ours(arrays, num_layers=2, num_heads=3)
+def rename(arrays, head_modules=()):
+    return LONGFORMER.to_ours(
+        arrays, num_layers=2, num_heads=3, head_modules=head_modules
+    )
 
 
 def test_buffers_are_dropped_and_strangers_kept():
@@ -141,13 +165,16 @@ def test_a_tied_decoder_is_dropped_and_an_untied_one_refused():
         "lm_head.decoder.weight": np.ones((4, 3)),
         "lm_head.decoder.bias": np.ones(4),
     }
-    assert set(rename(tied)) == {
+    head = TASKS["masked_lm"].head_modules
+    assert set(rename(tied, head)) == {
         "embeddings/token_embedding/embeddings",
         "lm_head/output_bias",
     }
     tied["lm_head.decoder.weight"] = np.zeros((4, 3))
     with pytest.raises(ValueError, match="lm_head.decoder.weight must equal"):
-        rename(tied)
+        rename(tied, head)
+    # Who does not ask for the head need not care.
+    assert set(rename(tied)) == {"embeddings/token_embedding/embeddings"}
 
 
 def test_heads_that_do_not_divide_are_left_to_assign():
@@ -158,4 +185,4 @@ def test_heads_that_do_not_divide_are_left_to_assign():
 
 def test_no_foreign_name():
     with pytest.raises(ValueError, match="no weights like: layer_0/lora"):
-        names.to_pytorch({"layer_0/lora": np.zeros(1)}, num_layers=1)
+        LONGFORMER.to_theirs({"layer_0/lora": np.zeros(1)}, num_layers=1)

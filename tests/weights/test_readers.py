@@ -229,24 +229,6 @@ def test_handles_need_an_extra(monkeypatch):
         open_checkpoint("hf://owner/name")
 
 
-def test_byte_pair_files(tmp_path):
-    vocabulary, merges = {"a": 0, "b": 1, "ab": 2}, ["a b"]
-    vocab, merges_file = tmp_path / "vocab.json", tmp_path / "merges.txt"
-    vocab.write_text(json.dumps(vocabulary))
-    merges_file.write_text("#version: 0.2\na b\n")
-    files = {"vocab.json": str(vocab), "merges.txt": str(merges_file)}
-    assert readers.byte_pair_files(files) == (vocabulary, merges)
-    for written in (["a b"], [["a", "b"]]):
-        model = {"type": "BPE", "vocab": vocabulary, "merges": written}
-        path = tmp_path / "tokenizer.json"
-        path.write_text(json.dumps({"model": model}))
-        files = {"tokenizer.json": str(path)}
-        assert readers.byte_pair_files(files) == (vocabulary, merges)
-    path.write_text(json.dumps({"model": {"type": "Unigram", "vocab": []}}))
-    assert readers.byte_pair_files(files) == (None, None)
-    assert readers.byte_pair_files({}) == (None, None)
-
-
 def test_arrays_are_read_when_asked_for():
     read = []
     arrays = readers.LazyArrays({"a": lambda: read.append("a") or np.ones(1)})

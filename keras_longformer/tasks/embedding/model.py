@@ -72,6 +72,7 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
     served_cls = EmbedderAnswer
     preprocessor_cls = LongformerEmbedderPreprocessor
     default_max_global_tokens = 1
+    hugging_face_class = "LongformerModel"  # It has no weights of its own.
 
     def __init__(
         self,

@@ -9,6 +9,9 @@ from keras_longformer.tasks.masked_lm.preprocessor import (
 )
 from keras_longformer.tasks.masked_lm.served import MaskAnswer
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.weights.names import DENSE
+from keras_longformer.weights.names import LAYER_NORM
+from keras_longformer.weights.names import OUTPUT_BIAS
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -46,7 +49,12 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
     served_cls = MaskAnswer
     preprocessor_cls = LongformerMaskedLMPreprocessor
     default_max_global_tokens = 0
-    head_weights = ("lm_head/*",)
+    hugging_face_class = "LongformerForMaskedLM"
+    head_modules = (
+        ("lm_head/intermediate_dense", "lm_head.dense", DENSE),
+        ("lm_head/intermediate_layer_norm", "lm_head.layer_norm", LAYER_NORM),
+        ("lm_head", "lm_head", OUTPUT_BIAS),
+    )
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         self._check_keywords(kwargs)

@@ -16,8 +16,7 @@ from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
 from keras_longformer.text.coercion import as_ragged
 from keras_longformer.text.coercion import check_one_of
-
-_CLASSIFIER = ("classifier/kernel", "classifier/bias")
+from keras_longformer.weights.names import DENSE
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -78,7 +77,11 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
 
     served_cls = ChoiceAnswer
     preprocessor_cls = LongformerMultipleChoicePreprocessor
-    head_weights = (*_CLASSIFIER, "pooler/kernel", "pooler/bias")
+    hugging_face_class = "LongformerForMultipleChoice"
+    head_modules = (
+        ("classifier", "classifier", DENSE),
+        ("pooler", "pooler.dense", DENSE),
+    )
 
     def __init__(
         self,
@@ -187,12 +190,23 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
         return super().predict(_as_rows(x), *args, **kwargs)
 
     @classmethod
+    def hugging_face_config(self):
+        config = super().hugging_face_config()
+        if self.scoring != "choices":
+            raise ValueError(
+                "Hugging Face's Longformer scores no candidates in one "
+                f"sequence. Received: '{self.name}' with scoring="
+                f"{self.scoring!r}. Keep it with `save_to_preset`."
+            )
+        return config
+
+    @classmethod
     def _read_head(cls, foreign, kwargs):
-        bias = foreign.arrays.get(_CLASSIFIER[1])
+        bias = foreign.arrays.get("classifier/bias")
         is_other = kwargs.get("scoring", "choices") != "choices"
         # The classifier of tokens has the same name.
         if bias is not None and (is_other or bias.shape != (1,)):
-            for name in _CLASSIFIER:
+            for name in ("classifier/kernel", "classifier/bias"):
                 foreign.arrays.pop(name, None)
 
     def get_config(self):

@@ -24,6 +24,7 @@ from keras_longformer.tasks.question_answering.spans import merge_spans
 from keras_longformer.tasks.question_answering.spans import name_answers
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
+from keras_longformer.weights.names import DENSE
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -68,7 +69,8 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
     served_cls = SpanAnswer
     preprocessor_cls = LongformerQuestionAnsweringPreprocessor
     default_max_global_tokens = MAX_QUESTION_LENGTH + 1  # and `<s>`
-    head_weights = ("qa_outputs/*",)
+    hugging_face_class = "LongformerForQuestionAnswering"
+    head_modules = (("qa_outputs", "qa_outputs", DENSE),)
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         self._check_keywords(kwargs)

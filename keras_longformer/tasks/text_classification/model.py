@@ -15,9 +15,7 @@ from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
 from keras_longformer.tasks.text_classification.served import answer_of_problem
-
-_HIDDEN = ("pooled_dense/kernel", "pooled_dense/bias")
-_LOGITS = ("logits/kernel", "logits/bias")
+from keras_longformer.weights.names import DENSE
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -87,7 +85,11 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
     served_cls = staticmethod(answer_of_problem)
     preprocessor_cls = LongformerTextClassifierPreprocessor
     default_max_global_tokens = 1
-    head_weights = (*_HIDDEN, *_LOGITS)
+    hugging_face_class = "LongformerForSequenceClassification"
+    head_modules = (
+        ("pooled_dense", "classifier.dense", DENSE),
+        ("logits", "classifier.out_proj", DENSE),
+    )
 
     def __init__(
         self,
@@ -219,13 +221,21 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
             )
         self.preprocessor.num_texts = given
 
+    def hugging_face_config(self):
+        return {
+            **super().hugging_face_config(),
+            "num_labels": self.num_classes,
+            "class_names": self.class_names,
+            "problem_type": self.problem_type,
+        }
+
     @classmethod
     def _read_head(cls, foreign, kwargs):
         if "num_classes" in kwargs:
             for name in cls.head_weights:
                 foreign.arrays.pop(name, None)
-        elif _LOGITS[1] in foreign.arrays:
-            kwargs["num_classes"] = foreign.arrays[_LOGITS[1]].shape[0]
+        elif "logits/bias" in foreign.arrays:
+            kwargs["num_classes"] = foreign.arrays["logits/bias"].shape[0]
             for name, value in foreign.head.items():
                 kwargs.setdefault(name, value)
             if kwargs["num_classes"] == 1:  # As transformers has it.

@@ -17,8 +17,7 @@ from keras_longformer.tasks.token_classification.served import WordAnswer
 from keras_longformer.tasks.token_classification.words import words_of_tokens
 from keras_longformer.text.coercion import as_ragged
 from keras_longformer.text.merging import tokens_of_windows
-
-_CLASSIFIER = ("classifier/kernel", "classifier/bias")
+from keras_longformer.weights.names import DENSE
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -75,7 +74,8 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
     served_cls = WordAnswer
     preprocessor_cls = LongformerTokenClassifierPreprocessor
     default_max_global_tokens = 0
-    head_weights = _CLASSIFIER
+    hugging_face_class = "LongformerForTokenClassification"
+    head_modules = (("classifier", "classifier", DENSE),)
 
     def __init__(
         self,
@@ -229,13 +229,20 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
         names = self.class_names or range(self.num_classes)
         return [[names[i] for i in text.argmax(-1)] for text in outputs]
 
+    def hugging_face_config(self):
+        return {
+            **super().hugging_face_config(),
+            "num_labels": self.num_classes,
+            "class_names": self.class_names,
+        }
+
     @classmethod
     def _read_head(cls, foreign, kwargs):
         if "num_classes" in kwargs:
             for name in cls.head_weights:
                 foreign.arrays.pop(name, None)
-        elif _CLASSIFIER[1] in foreign.arrays:
-            kwargs["num_classes"] = foreign.arrays[_CLASSIFIER[1]].shape[0]
+        elif "classifier/bias" in foreign.arrays:
+            kwargs["num_classes"] = foreign.arrays["classifier/bias"].shape[0]
             if "class_names" in foreign.head:
                 kwargs.setdefault("class_names", foreign.head["class_names"])
         else:

@@ -30,8 +30,8 @@ def test_embeddings(tmp_path):
         scaled(task), tmp_path, over_long="windows", **options()
     )
     call = exported.signature("serving_default")
-    got = call(text=tf.constant(TEXTS))["embedding"]
-    want = task.predict_windows(TEXTS, verbose=0)
+    got = call(text=tf.constant(small.TEXTS))["embedding"]
+    want = task.predict_windows(small.TEXTS, verbose=0)
     np.testing.assert_allclose(got, want, atol=1e-4)
-    embed = exported.signature("embed")(text=tf.constant(TEXTS))
+    embed = exported.signature("embed")(text=tf.constant(small.TEXTS))
     np.testing.assert_allclose(embed["mean_embedding"], want, atol=1e-4)

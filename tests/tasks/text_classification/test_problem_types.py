@@ -9,7 +9,7 @@ import keras_longformer as klf
 from keras_longformer.tasks.text_classification.problem_types import (
     MultiLabelAccuracy,
 )
-from keras_longformer.weights import configs
+from keras_longformer.weights.families.family import head_keywords
 from tests.tasks import small
 from tests.tasks.small import TEXTS
 
@@ -155,13 +155,13 @@ def test_hugging_face_and_back(kind, num_classes, head, tmp_path):
 
 
 def test_transformers_names():
-    assert configs.head_keywords(
+    assert head_keywords(
         {
             "id2label": {"1": "b", "0": "a"},
             "problem_type": "multi_label_classification",
         }
     ) == {"class_names": ["a", "b"], "problem_type": "multi_label"}
-    assert configs.head_keywords({"id2label": {"0": "LABEL_0"}}) == {}
+    assert head_keywords({"id2label": {"0": "LABEL_0"}}) == {}
 
 
 def test_errors():

@@ -7,14 +7,19 @@ zeros here. With padding on the right our numbers equal KerasHub's; with padding
 on the left they equal Hugging Face's.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from operator import attrgetter
 
 import keras
 import numpy as np
 
+from keras_longformer.weights import names
 from keras_longformer.weights import readers
-from keras_longformer.weights.foreign import Preset
+from keras_longformer.weights.families.roberta import ROBERTA
+from keras_longformer.weights.foreign import ForeignPreset
 
 CLASS_NAMES = ("RobertaBackbone", "XLMRobertaBackbone")
 POSITION_OFFSET = 2  # fairseq's, the number of rows that KerasHub dropped.
@@ -44,6 +49,12 @@ MASKED_LM = (
     ),
 )
 CLASSIFIER = (("pooled_dense", "pooled_dense"), ("logits", "output_dense"))
+# Hugging Face's names of the files that a tokenizer saves.
+TOKENIZER_FILES = {
+    "vocabulary.json": "vocab.json",
+    "merges.txt": "merges.txt",
+    "vocabulary.spm": "sentencepiece.bpe.model",
+}
 TASK_NAMES = tuple(
     f"{family}{task}"
     for family in ("Roberta", "XLMRoberta")
@@ -65,8 +76,11 @@ def is_known_name(preset: str) -> bool:
 
 
 def read_keras_hub(
-    preset: str | keras.Model, *, load_weights: bool = True
-) -> Preset:
+    preset: str | keras.Model,
+    *,
+    load_weights: bool = True,
+    head_modules: names.Modules = (),
+) -> ForeignPreset:
     """Opens a KerasHub RoBERTa.
 
     Args:
@@ -74,19 +88,22 @@ def read_keras_hub(
             `RobertaBackbone`, `RobertaMaskedLM` or `RobertaTextClassifier`
             itself, or one of XLM-RoBERTa's.
         load_weights: bool, `False` reads the configuration only.
+        head_modules: table of the head whose arrays are wanted; of none by
+            default.
 
     Returns:
-        A `Preset`, with the head's arrays if a task was saved or given.
+        A `ForeignPreset`.
     """
+    tokenizer_files = {}
     if isinstance(preset, str | os.PathLike):
         source = os.fspath(preset)
         model = _open(source, load_weights)
-        tokenizer = _read_tokenizer(source)
+        tokenizer_files = _find_tokenizer_files(source)
     else:
-        source, model, tokenizer = preset.name, preset, (None, None)
+        source, model = preset.name, preset
     config = to_keywords(getattr(model, "backbone", model))
-    arrays = to_ours(model) if load_weights else {}
-    return Preset(source, config, arrays, *tokenizer)
+    arrays = to_ours(model, head_modules) if load_weights else {}
+    return ForeignPreset(source, ROBERTA, config, arrays, tokenizer_files)
 
 
 def to_keywords(backbone: keras.Model) -> dict:
@@ -96,21 +113,24 @@ def to_keywords(backbone: keras.Model) -> dict:
             f"The KerasHub backbone must be one of {CLASS_NAMES}. "
             f"Received: {type(backbone).__name__}."
         )
-    names = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim")
-    names += ("intermediate_dim", "dropout", "max_sequence_length")
+    same = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim")
+    same += ("intermediate_dim", "dropout", "max_sequence_length")
     config = backbone.get_config()
-    return {name: config[name] for name in names} | {
+    return {name: config[name] for name in same} | {
         "attention_dropout": config["dropout"],
         "num_token_types": 1,
         "layer_norm_epsilon": LAYER_NORM_EPSILON,
         "pad_token_id": PAD_TOKEN_ID,
+        "position_rule": ROBERTA.position_rule,
         "window_size": 512,  # the released Longformer's.
         "pooler": False,
     }
 
 
-def to_ours(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns the arrays of KerasHub's RoBERTa, or of its task, in our names.
+def to_ours(
+    model: keras.Model, head_modules: names.Modules = ()
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of KerasHub's RoBERTa, and of a head, in our names.
 
     Kernels, biases and norms have our layouts already: Keras's own.
     """
@@ -118,16 +138,20 @@ def to_ours(model: keras.Model) -> dict[str, np.ndarray]:
     modules = [(ours, backbone, path) for ours, path in EMBEDDINGS]
     for i, layer in enumerate(backbone.transformer_layers):
         modules += [(f"layer_{i}/{ours}", layer, path) for ours, path in LAYER]
-    arrays = {}
+    head = {}
     if hasattr(model, "masked_lm_head"):
         modules += [(ours, model, path) for ours, path in MASKED_LM]
-        bias = model.masked_lm_head._bias
-        arrays["lm_head/output_bias"] = _float32(bias)
+        head["lm_head/output_bias"] = model.masked_lm_head._bias
     elif hasattr(model, "pooled_dense"):
         modules += [(ours, model, path) for ours, path in CLASSIFIER]
-    for ours, owner, path in modules:
-        for weight in attrgetter(path)(owner).weights:
-            arrays[f"{ours}/{weight.name}"] = _float32(weight)
+    weights = head | {
+        f"{ours}/{weight.name}": weight
+        for ours, owner, path in modules
+        for weight in attrgetter(path)(owner).weights
+    }
+    known = ROBERTA.entries(backbone.num_layers) + names.entries(head_modules)
+    wanted = {entry.ours for entry in known}
+    arrays = {n: _float32(w) for n, w in weights.items() if n in wanted}
     positions = backbone.embeddings.position_embedding.position_embeddings
     width = backbone.hidden_dim
     arrays["embeddings/position_embedding/embeddings"] = np.concatenate(
@@ -159,19 +183,19 @@ def _float32(variable):
     return np.asarray(variable.value).astype(np.float32, copy=False)
 
 
-def _read_tokenizer(preset):
-    """Returns vocabulary and merges of a preset with byte-level BPE."""
-    import keras_hub
+def _find_tokenizer_files(preset):
+    """Returns the paths of a preset's tokenizer files by their names."""
+    folder = os.path.join(preset, "assets", "tokenizer")
+    if not os.path.isdir(preset):
+        # KerasHub has no public way to a single file of a handle. Its
+        # tokenizer's are written to where they may be read until the end.
+        import keras_hub
 
-    if os.path.isdir(preset):
-        folder = os.path.join(preset, "assets", "tokenizer")
-        vocabulary = os.path.join(folder, "vocabulary.json")
-        merges = os.path.join(folder, "merges.txt")
-        if os.path.isfile(vocabulary) and os.path.isfile(merges):
-            return readers.read_json(vocabulary), readers.read_merges(merges)
-        return None, None
-    # KerasHub has no public way to a single file of a handle.
-    tokenizer = keras_hub.models.Tokenizer.from_preset(preset)
-    if not isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer):
-        return None, None
-    return dict(tokenizer.vocabulary), list(tokenizer.merges)
+        folder = tempfile.mkdtemp(prefix="keras_longformer-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        keras_hub.models.Tokenizer.from_preset(preset).save_assets(folder)
+    paths = {
+        theirs: os.path.join(folder, name)
+        for name, theirs in TOKENIZER_FILES.items()
+    }
+    return {name: path for name, path in paths.items() if os.path.isfile(path)}

@@ -6,8 +6,10 @@ import keras_hub
 import numpy as np
 import pytest
 
-from keras_longformer.weights.keras_hub_roberta import read_keras_hub
-from keras_longformer.weights.load import load_preset
+import keras_longformer
+from keras_longformer.tokenizers import open_tokenizer
+from keras_longformer.weights.families.keras_hub import read_keras_hub
+from keras_longformer.weights.load import open_foreign
 from keras_longformer.weights.load import preset_kind
 
 SIZES = {
@@ -95,10 +97,10 @@ def test_preset_folder(tmp_path, cls):
     backbone = random_backbone(cls)
     backbone.save_to_preset(tmp_path)
     assert preset_kind(tmp_path) == "keras_hub_roberta"
-    preset = load_preset(tmp_path, max_sequence_length=20, window_size=4)
+    preset = open_foreign(tmp_path, max_sequence_length=20, window_size=4)
     assert preset.config["pooler"] is False
     assert preset.config["max_sequence_length"] == 20
-    assert preset.vocabulary is None and preset.merges is None
+    assert preset.tokenizer_files == {}
     want = read_keras_hub(backbone).arrays
     name = "layer_1/attention/attention_output/kernel"
     assert preset.arrays[name].shape == (3, 5, 15)
@@ -140,12 +142,18 @@ def test_task_preset(tmp_path, cls, options, names):
     task = getattr(keras_hub.models, cls)(backbone, **options)
     bare = read_keras_hub(backbone).arrays
     task.save_to_preset(tmp_path)
-    arrays = load_preset(tmp_path).arrays
+    head_modules = getattr(
+        keras_longformer, cls.replace("Roberta", "Longformer")
+    ).head_modules
+    assert set(bare) == {
+        n for n in open_foreign(tmp_path).arrays if "/global_" not in n
+    }
+    arrays = open_foreign(tmp_path, head_modules=head_modules).arrays
     assert set(names) == {n for n in arrays if "/global_" not in n} - set(bare)
-    want = read_keras_hub(task).arrays
+    want = read_keras_hub(task, head_modules=head_modules).arrays
     for name in names:
         np.testing.assert_array_equal(arrays[name], want[name])
-    assert load_preset(tmp_path, load_weights=False).arrays == {}
+    assert open_foreign(tmp_path, load_weights=False).arrays == {}
 
 
 def test_tokenizer(tmp_path):
@@ -154,9 +162,9 @@ def test_tokenizer(tmp_path):
     tokenizer = keras_hub.tokenizers.RobertaTokenizer(vocabulary, ["a b"])
     random_backbone().save_to_preset(tmp_path)
     tokenizer.save_to_preset(tmp_path)
-    preset = load_preset(tmp_path, load_weights=False)
-    assert preset.vocabulary == vocabulary
-    assert preset.merges == ["a b"]
+    preset = open_foreign(tmp_path, load_weights=False)
+    again = open_tokenizer(preset.tokenizer_files)
+    assert again.vocabulary == vocabulary and again.merges == ["a b"]
     assert preset.arrays == {}
 
 
@@ -165,7 +173,8 @@ def test_other_presets_are_left_to_keras_hub(tmp_path):
         json.dumps({"class_name": "BertBackbone", "registered_name": "x"})
     )
     assert preset_kind(tmp_path) == "keras_hub"
-    assert load_preset(tmp_path) is None
+    with pytest.raises(ValueError, match="take `from_preset` of the backbone"):
+        open_foreign(tmp_path)
     assert preset_kind("bert_base_en") == "keras_hub"
 
 

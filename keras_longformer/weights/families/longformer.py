@@ -1,0 +1,12 @@
+"""Longformer: RoBERTa with a window and projections for global tokens."""
+
+from dataclasses import replace
+
+from keras_longformer.weights.families.roberta import ROBERTA
+
+LONGFORMER = replace(
+    ROBERTA,
+    model_types=("longformer",),
+    prefixes=("longformer", "roberta"),
+    encoder_class="LongformerModel",
+)
