@@ -1,7 +1,8 @@
 """Makes the IR of the GPU kernels from their Triton source.
 
-    python scripts/make_gpu_kernels.py          # writes it into the package
-    python scripts/make_gpu_kernels.py --check  # fails where it is stale
+Command:
+    python scripts/build/gpu_kernels.py          # writes it into the package
+    python scripts/build/gpu_kernels.py --check  # fails where it is stale
 
 Needs triton (`pip install triton`), no GPU and no TensorFlow; takes a minute
 and 1 GB. Run it after every change in keras_longformer/native/gpu. The same
@@ -13,28 +14,14 @@ import json
 import lzma
 import pathlib
 import sys
-import types
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-
-
-def import_export():
-    """Imports `native.gpu.export` without the package's front door.
-
-    That would import TensorFlow, whose LLVM and Triton's do not get along in
-    one process.
-    """
-    package = types.ModuleType("keras_longformer")
-    package.__path__ = [str(ROOT / "keras_longformer")]
-    sys.modules["keras_longformer"] = package
-    from keras_longformer.native.gpu import export
-
-    return export
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # These sources, whatever is installed.
 
 
 def make(precision):
     """Returns the manifest, and the text of all variants."""
-    export = import_export()
+    from keras_longformer.native.gpu import export
     from keras_longformer.native.gpu import ir
     from keras_longformer.native.gpu import tiles
 
@@ -99,7 +86,7 @@ def main():
             sys.exit(
                 "The IR is stale against its sources or made by another "
                 f"Triton ({old['triton']}, this is {manifest['triton']}). "
-                "Run `python scripts/make_gpu_kernels.py`."
+                "Run `python scripts/build/gpu_kernels.py`."
             )
         return
     manifest_path.write_text(

@@ -6,7 +6,7 @@ version inside the `tokenizers` package, and Python's `unicodedata` differs at
 thousands of code points, so the classes are read out of `tokenizers` itself.
 
 Command:
-    python scripts/make_character_classes.py [--output PATH]
+    python scripts/build/character_classes.py [--output PATH]
 
 Time and memory: about 20 seconds, 100 MB. Needs `pip install tokenizers`.
 
@@ -20,7 +20,7 @@ import pathlib
 import sys
 
 DEFAULT_OUTPUT = (
-    pathlib.Path(__file__).resolve().parents[1]
+    pathlib.Path(__file__).resolve().parents[2]
     / "keras_longformer/text/character_classes.json"
 )
 SURROGATES = range(0xD800, 0xE000)  # No characters; UTF-8 cannot hold them.
