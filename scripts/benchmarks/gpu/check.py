@@ -5,36 +5,35 @@ is, plus one unit in the last place of the case's largest result (where the
 plain one happens to be exact, as for one token).
 """
 
+import definition
 import numpy as np
 
-from benchmark_gpu import definition
-from benchmark_gpu import package
+from keras_longformer.native import cases
 
 DTYPES = ("bfloat16", "float16", "float32")
 
 
 def all_cases():
     """Dict by name: sizes as models have them, and the shared table."""
-    table = package.case_table()
     large = (
-        table.Case(
+        cases.Case(
             "model", n=2051, window_size=512, h=2, d=64, g=1,
             global_count=(1, 1), key_mask="right",
         ),
-        table.Case(
+        cases.Case(
             "model-causal", n=1027, window_size=256, h=2, d=64, g=20,
             global_count=(20, 3), causal=True, key_mask="some",
         ),
-        table.Case(
+        cases.Case(
             "model-dilation", n=1539, window_size=128, h=2, d=64, g=70,
             global_count=(70, 65), dilation=(1, 3), key_mask="some",
         ),
-        table.Case("head-32", n=515, window_size=128, d=32, g=2),
-        table.Case("head-128", n=515, window_size=128, d=128, g=2),
-        table.Case("head-80", n=515, window_size=128, d=80, g=2),
-        table.Case("head-256", n=259, window_size=64, d=256, g=2),
+        cases.Case("head-32", n=515, window_size=128, d=32, g=2),
+        cases.Case("head-128", n=515, window_size=128, d=128, g=2),
+        cases.Case("head-80", n=515, window_size=128, d=80, g=2),
+        cases.Case("head-256", n=259, window_size=64, d=256, g=2),
     )  # fmt: skip
-    return {case.name: case for case in (*large, *table.CASES)}
+    return {case.name: case for case in (*large, *cases.CASES)}
 
 
 def plan(names=None, largest_n=None, dtypes=DTYPES):
@@ -97,7 +96,7 @@ def compare(name, dtype, run_case):
         # NaN is as wrong as can be.
         error = float(np.nan_to_num(abs(got[key] - values), nan=np.inf).max())
         own = float(abs(plain[key] - values).max())
-        share = error / (2 * own + unit) if error else 0.0
+        share = float(error / (2 * own + unit)) if error else 0.0
         if share > worst["worst"]:
             worst = {"worst": share, "of": key, "error": error, "plain": own}
     return worst
