@@ -71,9 +71,8 @@ def test_needs_no_tensorflow():
         "assert len(check.plan()) > 80\n"
         "assert ir.find('forward', 'float16', 64)\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, cwd=SCRIPT.parents[2]
-    )
+    root = SCRIPT.parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
 @pytest.mark.parametrize(

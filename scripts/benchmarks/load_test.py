@@ -1,8 +1,9 @@
 """Loads an exported model with requests, kills its server, and compares all.
 
 Command:
-    python scripts/load_test.py [--seconds 15] [--output saved_models/load_test]
-        [--protocol grpc|rest] [--clients 4] [--swaps 15] [--buckets 256 ...]
+    python scripts/benchmarks/load_test.py [--seconds 15]
+        [--output saved_models/load_test] [--protocol grpc|rest] [--clients 4]
+        [--swaps 15] [--buckets 256 ...]
 
 Exports a small classifier for 4,096 tokens, the last of --buckets, serves it on
 loopback with the stand-in server of the tests (the real one cannot be installed
@@ -30,8 +31,8 @@ from collections.abc import Sequence
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import measure
 import numpy as np
 
 NAME = "load"
@@ -39,11 +40,7 @@ BUCKETS = (256, 512, 1024, 2048, 4096)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="load_test",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = measure.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--output", default="saved_models/load_test")
     parser.add_argument("--protocol", default="grpc", choices=["grpc", "rest"])
@@ -53,15 +50,26 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def make_tokenizer():
+    """All 256 bytes, one merge and the special tokens."""
+    import keras_longformer as klf
+
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    characters = [chr(byte) for byte in visible]
+    characters += [chr(256 + i) for i in range(256 - len(visible))]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *characters, "he", "<mask>"]
+    ids = {token: i for i, token in enumerate(tokens)}
+    return klf.LongformerTokenizer(ids, ["h e"])
+
+
 def make_model(path: str, buckets: Sequence[int] = BUCKETS) -> str:
     """Exports a classifier with random weights; returns its version."""
     import keras
 
     import keras_longformer as klf
-    from tests.tasks import small
 
     keras.utils.set_random_seed(0)
-    tokenizer = small.make_tokenizer()
+    tokenizer = make_tokenizer()
     backbone = klf.LongformerBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),
         num_layers=2,
@@ -98,11 +106,9 @@ def make_texts(
     That is for buckets from 256 to 4,096; others in proportion.
     """
     import tensorflow as tf
+    from load_clients import Text
 
-    from scripts.load_test.load import Text
-    from tests.tasks import small
-
-    tokenizer = small.make_tokenizer()
+    tokenizer = make_tokenizer()
     loaded = tf.saved_model.load(version)
     call = loaded.signatures["serving_default"]
     chooser = random.Random(3)
@@ -132,18 +138,17 @@ def run(arguments: argparse.Namespace, change=lambda texts: texts):
     Returns:
         List of `Result`, and list of str, what was wrong or lost.
     """
-    from scripts.load_test import first
-    from scripts.load_test import hostile
-    from scripts.load_test import report
-    from scripts.load_test.load import Clients
-    from scripts.load_test.server import Server
+    import load_report
+    import load_server
+    from load_clients import Clients
+    from load_clients import send_hostile
 
     output = pathlib.Path(arguments.output)
     shutil.rmtree(output / NAME, ignore_errors=True)
     buckets = arguments.buckets
     version = make_model(str(output / NAME), buckets)
     texts = change(make_texts(version, buckets))
-    server = Server(NAME, str((output / NAME).resolve()), 3600.0)
+    server = load_server.Server(NAME, str((output / NAME).resolve()), 3600.0)
 
     def moment(name):
         print(name, flush=True)
@@ -155,7 +160,7 @@ def run(arguments: argparse.Namespace, change=lambda texts: texts):
     def swap():
         time.sleep(arguments.seconds / 3)
         with clients.make() as client:
-            first.wait_until_alone(client, first.publish(version))
+            load_server.wait_until_alone(client, load_server.publish(version))
 
     def kill():
         time.sleep(arguments.seconds / 3)
@@ -169,7 +174,7 @@ def run(arguments: argparse.Namespace, change=lambda texts: texts):
             for protocol in ("rest", "grpc"):
                 others = Clients(address(protocol), NAME, protocol, texts)
                 with others.make() as client:
-                    came[protocol] = hostile.send_all(client)
+                    came[protocol] = send_hostile(client)
 
     protocol = arguments.protocol
     clients = Clients(
@@ -178,8 +183,8 @@ def run(arguments: argparse.Namespace, change=lambda texts: texts):
     try:
         moment("one client")
         with clients.make() as client:
-            first.connect(client)
-            after_start = first.measure(client, texts, server)
+            load_server.connect(client)
+            after_start = load_server.first_requests(client, texts, server)
         moment("closed loop")
         results = [clients.closed("closed loop", arguments.seconds)]
         moment("open loop")
@@ -195,7 +200,7 @@ def run(arguments: argparse.Namespace, change=lambda texts: texts):
         results.append(clients.closed("version swap", arguments.seconds, swap))
         moment("more swaps")
         swaps = list(
-            first.swap_often(clients, server, version, arguments.swaps)
+            load_server.swap_often(clients, server, version, arguments.swaps)
         )
         moment("kill and restart")
         results.append(
@@ -203,11 +208,11 @@ def run(arguments: argparse.Namespace, change=lambda texts: texts):
         )
     finally:
         server.close()
-    text = report.describe(
+    text = load_report.describe(
         results, buckets, after_start, swaps, came, memory_by_moment(server)
     )
     (output / "load_test.md").write_text(text, encoding="utf-8")
-    report.draw(str(output / "load_test.png"), results, buckets, server)
+    load_report.draw(str(output / "load_test.png"), results, buckets, server)
     print(text)
     faults = [x for result in results for x in result.wrong + result.lost]
     faults += [x for o in came.values() for x in o.values() if "WRONG" in x]

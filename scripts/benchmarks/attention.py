@@ -1,7 +1,7 @@
 """Draws the paper's Figure 1 for this package: time and memory of attention.
 
 Command:
-    python scripts/benchmark_attention.py OUTPUT_FOLDER
+    python scripts/benchmarks/attention.py OUTPUT_FOLDER
         [--lengths 512 1024 ...] [--memory-limit-gib 8] [--peers] [--quick]
 
 Time, forward and forward + backward, of window attention with 1 sequence, 12
@@ -22,35 +22,26 @@ Expected: `native` in less than half the time of `chunked` and a fifth of its
 memory, both linear in the length; dense attention runs out of memory.
 """
 
-import argparse
-import ctypes
-import gc
-import json
+import functools
+import importlib.util
 import os
 import pathlib
-import platform
 import resource
-import statistics
-import subprocess
-import sys
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import measure
 import numpy as np
 import tensorflow as tf
-from attention_methods import HEAD_SIZE
-from attention_methods import HEADS
-from attention_methods import WINDOW_SIZE
-from attention_methods import in_tensorflow
-from attention_methods import methods
-from attention_methods import offers
-from process_memory import peak_above_rest
-from process_memory import status_bytes
 
 from keras_longformer.native import library
 from keras_longformer.ops import window_attention
 
+# One function for each pass and length is what is wanted here.
+tf.get_logger().setLevel("ERROR")
+
+HEADS, HEAD_SIZE, WINDOW_SIZE = 12, 64, 512
+REACH = WINDOW_SIZE // 2
 LENGTHS = [512 * 2**i for i in range(8)]
 PASSES = ["forward", "forward + backward"]
 MOST_SECONDS = 5  # of rounds with one method; slow ones need fewer
@@ -64,6 +55,164 @@ COLORS = {
     "HF PyTorch": "tab:olive",
     "FlexAttention": "tab:purple",
 }
+
+# The methods: functions of query, key and value, `(b, n, h, d)`, without global
+# tokens or padding.
+
+
+def dense(query, key, value):
+    """Every token sees every token."""
+    scores = tf.einsum("bqhd,bkhd->bhqk", query * HEAD_SIZE**-0.5, key)
+    return tf.einsum("bhqk,bkhd->bqhd", tf.nn.softmax(scores), value)
+
+
+def loop(query, key, value):
+    """One diagonal of the scores after the other."""
+    n = query.shape[1]
+    padding = [[0, 0], [REACH, REACH], [0, 0], [0, 0]]
+    key, value = tf.pad(key, padding), tf.pad(value, padding)
+    position = tf.range(n)[:, None]
+    offsets = tf.range(2 * REACH + 1)
+
+    def diagonal(j):
+        scores = tf.einsum("bnhd,bnhd->bnh", query, key[:, j : j + n])
+        inside = (position + j >= REACH) & (position + j < n + REACH)
+        return tf.where(inside, scores * HEAD_SIZE**-0.5, -1e30)
+
+    scores = tf.map_fn(diagonal, offsets, fn_output_signature=tf.float32)
+    weights = tf.nn.softmax(scores, axis=0)  # (keys, b, n, h)
+    _, output = tf.while_loop(
+        lambda j, _: j < 2 * REACH + 1,
+        lambda j, total: (
+            j + 1,
+            total + weights[j][..., None] * value[:, j : j + n],
+        ),
+        (0, tf.zeros_like(query)),
+    )
+    return output
+
+
+def ours(implementation):
+    def attend(query, key, value):
+        return window_attention(
+            query,
+            key,
+            value,
+            window_size=WINDOW_SIZE,
+            implementation=implementation,
+        )
+
+    return attend
+
+
+def in_tensorflow(attend, jit=None):
+    """Makes `attend` a function of a pass, which gives a function of arrays."""
+
+    def make(backward):
+        def run(query, key, value, upstream):
+            if not backward:
+                return [attend(query, key, value)]
+            with tf.GradientTape() as tape:
+                tape.watch([query, key, value])
+                output = attend(query, key, value)
+            return tape.gradient(
+                output, [query, key, value], output_gradients=upstream
+            )
+
+        run = tf.function(run, jit_compile=jit, autograph=False)
+        return run, tf.constant
+
+    return make
+
+
+def in_torch(attend):
+    def make(backward):
+        import torch
+
+        def run(query, key, value, upstream):
+            if not backward:
+                with torch.no_grad():
+                    return [attend(query, key, value)]
+            inputs = [query, key, value]
+            for x in inputs:
+                x.requires_grad_(True)
+            return torch.autograd.grad(attend(*inputs), inputs, upstream)
+
+        return run, torch.tensor
+
+    return make
+
+
+def hugging_face(torch):
+    """Its sliding chunks; `torch` or TensorFlow."""
+    from transformers import LongformerConfig
+
+    config = LongformerConfig(attention_window=[WINDOW_SIZE])
+    if torch:
+        from torch import softmax
+        from transformers.models.longformer import modeling_longformer as hf
+
+        layer = hf.LongformerSelfAttention(config, layer_id=0)
+    else:
+        from transformers.models.longformer import modeling_tf_longformer as hf
+
+        layer, softmax = hf.TFLongformerSelfAttention(config, 0), tf.nn.softmax
+
+    def attend(query, key, value):
+        scores = layer._sliding_chunks_query_key_matmul(
+            query * HEAD_SIZE**-0.5, key, REACH
+        )
+        return layer._sliding_chunks_matmul_attn_probs_value(
+            softmax(scores, -1), value, REACH
+        )
+
+    return in_torch(attend) if torch else in_tensorflow(attend)
+
+
+def flex_attention():
+    import torch
+    from torch.nn.attention import flex_attention as flex
+
+    compiled = torch.compile(flex.flex_attention, dynamic=False)
+    masks = {}
+
+    def attend(query, key, value):
+        n = query.shape[1]
+        if n not in masks:
+            masks[n] = flex.create_block_mask(
+                lambda b, h, q, k: (q - k).abs() <= REACH,
+                *(None, None, n, n),
+                device="cpu",
+            )
+        heads_first = [x.transpose(1, 2) for x in (query, key, value)]
+        return compiled(*heads_first, block_mask=masks[n]).transpose(1, 2)
+
+    return in_torch(attend)
+
+
+def methods(peers):
+    """The methods that are installed: name -> function of nothing."""
+    found = {
+        "dense": lambda: in_tensorflow(dense),
+        "loop": lambda: in_tensorflow(loop),
+        "chunked": lambda: in_tensorflow(ours("chunked")),
+        "chunked, XLA": lambda: in_tensorflow(ours("chunked"), jit=True),
+    }
+    if library.available():
+        found["native"] = lambda: in_tensorflow(ours("native"))
+    if peers and importlib.util.find_spec("transformers"):
+        if importlib.util.find_spec("tf_keras"):
+            found["HF TensorFlow"] = lambda: hugging_face(torch=False)
+        if importlib.util.find_spec("torch"):
+            found["HF PyTorch"] = lambda: hugging_face(torch=True)
+    if peers and importlib.util.find_spec("torch"):
+        found["FlexAttention"] = flex_attention
+    return found
+
+
+def offers(name, backward):
+    return not (name == "FlexAttention" and backward)
+
 
 # Measuring
 
@@ -100,51 +249,20 @@ def check(name, make):
             )
 
 
-def peak_of_one_call(name, backward, n, limit_bytes):
-    """Runs in a process of its own: prints the peak above rest, in bytes."""
+def peak_of_one_call(name, backward, n, limit_gib):
+    """Peak bytes above rest; runs in a process of its own."""
     make = methods(peers=True)[name]()
     run, convert = make(backward)
     run(*(convert(x) for x in arrays(512)))  # code and thread pools are there
     inputs = [convert(x) for x in arrays(n)]
     run, _ = make(backward)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what the small call left behind
-    used = status_bytes("VmSize") + limit_bytes
+    measure.release()  # what the small call left behind
+    used = measure.status_bytes("VmSize") + int(limit_gib * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (used, used))
-    print(json.dumps({"bytes": peak_above_rest(lambda: run(*inputs))}))
+    return measure.peak_above_rest(lambda: run(*inputs))
 
 
-def measure_memory(name, backward, n, options):
-    """Peak bytes above rest, or `None` where memory ran out."""
-    command = [sys.executable, __file__, "-", "--child", name]
-    command += ["--lengths", str(n), "--child-backward", str(int(backward))]
-    command += ["--memory-limit-gib", str(options.memory_limit_gib)]
-    process = subprocess.run(command, capture_output=True, text=True)
-    if process.returncode:
-        text = process.stderr + process.stdout
-        signs = ("OOM", "bad_alloc", "RESOURCE", "emory", "mmap")
-        if process.returncode > 0 and not any(sign in text for sign in signs):
-            raise RuntimeError(f"{' '.join(command)} failed:\n{text[-3000:]}")
-        return None
-    return json.loads(process.stdout.splitlines()[-1])["bytes"]
-
-
-def measure_times(runs, rounds):
-    """Medians in seconds of interleaved calls, after one call of each."""
-    times = {name: [] for name in runs}
-    for number in range(rounds + 1):
-        for name, (run, inputs) in runs.items():
-            if sum(times[name]) > MOST_SECONDS:
-                continue
-            start = time.perf_counter()
-            run(*inputs)
-            seconds = time.perf_counter() - start
-            if number or seconds > MOST_SECONDS:  # the first makes the graph
-                times[name].append(seconds)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def measure(options):
+def run_all(options):
     """`{pass: {method: {n: (seconds, bytes)}}}`; `None` = out of memory.
 
     Yields after each length, so that what was measured can be kept.
@@ -164,23 +282,24 @@ def measure(options):
                 lost = result and None in list(result.values())[-1]
                 if lost or not offers(name, backward) or (p, name) in slow:
                     continue
-                peak = measure_memory(name, backward, n, options)
-                text = "out of memory" if peak is None else f"{_mib(peak)} MiB"
-                print(f"n={n} {p}, {name}: {text}", flush=True)
+                peak = measure.in_own_process(
+                    name, backward, n, options.memory_limit_gib
+                )
+                print(f"n={n} {p}, {name}: {measure.mib(peak)} MiB", flush=True)
                 result[n] = (None, peak)
                 if peak is not None:
                     run, convert = make(backward)
-                    runs[name] = run, [convert(x) for x in inputs]
-            for name, seconds in measure_times(runs, options.rounds).items():
+                    runs[name] = functools.partial(
+                        run, *(convert(x) for x in inputs)
+                    )
+            times = measure.interleaved(runs, options.rounds, MOST_SECONDS)
+            for name, seconds in measure.medians(times).items():
                 print(f"n={n} {p}, {name}: {seconds * 1e3:.1f} ms", flush=True)
                 results[p][name][n] = (seconds, results[p][name][n][1])
                 if seconds > options.time_limit_seconds:
                     slow.add((p, name))
             del runs, inputs
-            gc.collect()
-            ctypes.CDLL(None).malloc_trim(
-                0
-            )  # Or it would stay in this process.
+            measure.release()  # Or it would stay in this process.
             yield results
 
 
@@ -189,47 +308,32 @@ def measure(options):
 
 def machine():
     """One line about where this ran."""
-    model = platform.processor() or platform.machine()
-    with open("/proc/cpuinfo") as file:
-        for line in file:
-            if line.startswith("model name"):
-                model = line.split(":")[1].strip()
     kernel = library.instructions() if library.available() else "not built"
     return (
-        f"{len(os.sched_getaffinity(0))} cores of {model}, TensorFlow "
-        f"{tf.__version__}, native kernel: {kernel}. 1 sequence, {HEADS} heads "
-        f"of {HEAD_SIZE}, window {WINDOW_SIZE}, float32."
+        f"{measure.machine()}, TensorFlow {tf.__version__}, native kernel: "
+        f"{kernel}. 1 sequence, {HEADS} heads of {HEAD_SIZE}, window "
+        f"{WINDOW_SIZE}, float32."
     )
 
 
-def _mib(count):
-    return f"{count / 2**20:.0f}"
-
-
 def table(results):
-    lines = [machine(), ""]
+    parts = [machine()]
     for p, by_method in results.items():
         lengths = sorted({n for r in by_method.values() for n in r})
         names = [name for name, r in by_method.items() if r]
-        lines += [
-            f"**{p}**: milliseconds (MiB above rest)",
-            "",
-            "| n | " + " | ".join(names) + " |",
-            "|---|" + "---|" * len(names),
-        ]
+        rows = []
         for n in lengths:
             cells = []
             for name in names:
                 seconds, peak = by_method[name].get(n, (None, 0))
-                if peak is None:
-                    cells.append("out of memory")
-                elif seconds is None:
-                    cells.append("")
-                else:
-                    cells.append(f"{seconds * 1e3:.1f} ({_mib(peak)})")
-            lines.append(f"| {n} | " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
+                text = "" if peak is not None else measure.mib(peak)
+                if seconds is not None:
+                    text = f"{seconds * 1e3:.1f} ({measure.mib(peak)})"
+                cells.append(text)
+            rows.append([n, *cells])
+        parts.append(f"**{p}**: milliseconds (MiB above rest)")
+        parts.append(measure.table(["n", *names], rows))
+    return "\n\n".join(parts) + "\n"
 
 
 def draw(results, path):
@@ -280,29 +384,24 @@ def draw(results, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("output_folder", type=pathlib.Path)
+    parser = measure.parser(__doc__)
+    parser.add_argument("output_folder", type=pathlib.Path, nargs="?")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--memory-limit-gib", type=float, default=8)
     parser.add_argument("--time-limit-seconds", type=float, default=5)
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--child-backward", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        limit = int(options.memory_limit_gib * 2**30)
-        (n,) = options.lengths
-        peak_of_one_call(options.child, options.child_backward, n, limit)
+        print(peak_of_one_call(*options.child))
         return
+    if options.output_folder is None:
+        parser.error("OUTPUT_FOLDER is missing")
     if options.quick:
         options.lengths, options.rounds = [512, 2048, 4096], 3
     options.output_folder.mkdir(parents=True, exist_ok=True)
-    for results in measure(options):
+    for results in run_all(options):
         text = table(results)
         (options.output_folder / "attention_figure1.md").write_text(text)
         draw(results, options.output_folder / "attention_figure1.png")

@@ -1,7 +1,7 @@
 """Tells good from bad film reviews, by their first tokens or by all of them.
 
 Command:
-    python scripts/movie_reviews.py --data movie_reviews.zip
+    python scripts/examples/movie_reviews.py --data movie_reviews.zip
         [--output saved_models/movie_reviews] [--lengths 32,128,512,4096]
         [--quick]
 
@@ -169,40 +169,28 @@ def batches(reviews, batch_size, epochs, seed):
 
 def new_classifier(reviews: list[Review], settings: Settings):
     """Returns a short classifier with random weights and a new vocabulary."""
-    import numpy as np
-    from quickstart import corpus
-    from quickstart import masked_lm
+    import small_models
 
-    import keras_longformer
+    import keras_longformer as klf
 
-    sources = [
-        corpus.Source("", str(i), review.text, "train")
-        for i, review in enumerate(reviews)
-    ]
-    tokenizer = keras_longformer.LongformerTokenizer(
-        *corpus.train_vocabulary(sources, settings.vocabulary_size)
+    tokenizer = small_models.train_tokenizer(
+        [review.text for review in reviews], settings.vocabulary_size
     )
-    backbone = keras_longformer.LongformerBackbone(
-        vocabulary_size=tokenizer.vocabulary_size(),
+    backbone = small_models.make_backbone(
+        tokenizer,
+        settings.hidden_dim,
         num_layers=1,
         num_heads=settings.num_heads,
-        hidden_dim=settings.hidden_dim,
         intermediate_dim=2 * settings.hidden_dim,
         window_size=settings.window_size,
         max_sequence_length=settings.short_length,
         max_global_tokens=1,
         dropout=settings.dropout,
-        pooler=False,
     )
-    # As much larger as the model is narrower than the one 0.02 was chosen for.
-    scale = np.sqrt(masked_lm.ROBERTA_WIDTH / settings.hidden_dim)
-    for weight in backbone.weights:
-        if weight.path.endswith(("kernel", "token_embedding/embeddings")):
-            weight.assign(weight * scale)
-    return keras_longformer.LongformerTextClassifier(
+    return klf.LongformerTextClassifier(
         backbone,
         num_classes=len(CLASSES),
-        preprocessor=keras_longformer.LongformerTextClassifierPreprocessor(
+        preprocessor=klf.LongformerTextClassifierPreprocessor(
             tokenizer, sequence_length=settings.short_length
         ),
     )
@@ -210,10 +198,10 @@ def new_classifier(reviews: list[Review], settings: Settings):
 
 def fit(classifier, reviews, settings, *, batch_size, epochs, peak) -> None:
     """Trains on raw texts with Keras' `fit`, all epochs in one."""
-    from quickstart import masked_lm
+    import small_models
 
     data = batches(reviews, batch_size, epochs, settings.seed)
-    classifier.compile(optimizer=masked_lm.optimizer(peak, len(data)))
+    classifier.compile(optimizer=small_models.optimizer(peak, len(data)))
     classifier.fit(data, shuffle=False)
 
 
@@ -291,29 +279,25 @@ def run(data: str, output: str, lengths: list[int], settings: Settings) -> dict:
 
 def write(results: dict, settings: Settings, output: str) -> None:
     """Writes picture, numbers and page, each whole or not at all."""
-    from finetune import pictures
+    import small_models
 
     folder = pathlib.Path(output)
     lengths = list(results["accuracy"])
     shares = [100 * share for share in results["accuracy"].values()]
-
-    def draw(figure):
-        axes = figure.subplots()
-        axes.plot(lengths, shares, marker="o", color=pictures.BLUE)
-        majority = 100 * results["majority"]
-        axes.axhline(majority, color=pictures.GREY, linestyle=":")
-        axes.text(lengths[0], majority + 0.7, "commonest class")
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
-        axes.set_xlabel("tokens read")
-        axes.set_ylabel("right answers in %")
-        axes.spines[["top", "right"]].set_visible(False)
-
-    pictures.save(
-        draw,
-        f"{results['test']} film reviews, good or bad",
-        str(folder / "movie_reviews.png"),
-    )
+    majority = 100 * results["majority"]
+    figure = small_models.new_figure(figsize=(10, 4.5))
+    axes = figure.subplots()
+    axes.plot(lengths, shares, marker="o", color=small_models.BLUE)
+    axes.axhline(majority, color=small_models.GREY, linestyle=":")
+    axes.text(lengths[0], majority + 0.7, "commonest class")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    axes.set_xlabel("tokens read")
+    axes.set_ylabel("right answers in %")
+    axes.spines[["top", "right"]].set_visible(False)
+    title = f"{results['test']} film reviews, good or bad"
+    figure.suptitle(title, x=0.01, ha="left")
+    small_models.save_figure(figure, folder / "movie_reviews.png")
     error = max(
         (share * (1 - share) / results["test"]) ** 0.5
         for share in results["accuracy"].values()
@@ -335,13 +319,9 @@ def write(results: dict, settings: Settings, output: str) -> None:
         f"{os.getloadavg()[0]:.1f} at the end.",
         f"`{settings}`",
     ]
-    for name, text in (
-        ("report.md", "\n\n".join(page) + "\n"),
-        ("metrics.json", json.dumps(results, indent=1) + "\n"),
-    ):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, folder / name)
+    small_models.write(folder / "report.md", "\n\n".join(page) + "\n")
+    metrics = json.dumps(results, indent=1) + "\n"
+    small_models.write(folder / "metrics.json", metrics)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

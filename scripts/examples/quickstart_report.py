@@ -1,19 +1,21 @@
 """Writes what a run measured, as a page and a picture."""
 
+import contextlib
 import dataclasses
 import datetime
 import math
 import os
-import pathlib
 import platform
 import resource
 import time
 from importlib import metadata
 
-from quickstart.settings import Settings
+import small_models
+from small_models import BLUE
+from small_models import GREY
+from small_models import RED
 
 PACKAGES = ("keras_longformer", "tensorflow", "keras", "keras-hub", "numpy")
-GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
 
 
 @dataclasses.dataclass
@@ -62,22 +64,15 @@ class Results:
     commands: str = ""
     num_steps: int = 5
 
-
-class Step:
-    """Prints what is being done, and notes how long it took."""
-
-    def __init__(self, results: Results, title: str):
-        self.results, self.title = results, title
-
-    def __enter__(self):
-        number = len(self.results.seconds) + 1
-        print(f"\n[{number}/{self.results.num_steps}] {self.title}", flush=True)
-        self.begin = time.perf_counter()
-
-    def __exit__(self, *exception):
-        took = time.perf_counter() - self.begin
-        self.results.seconds[self.title] = took
-        print(f"      {took:.0f} s", flush=True)
+    @contextlib.contextmanager
+    def step(self, title: str):
+        """Prints what is being done, and notes how long it took."""
+        number = len(self.seconds) + 1
+        print(f"\n[{number}/{self.num_steps}] {title}", flush=True)
+        begin = time.perf_counter()
+        yield
+        self.seconds[title] = time.perf_counter() - begin
+        print(f"      {self.seconds[title]:.0f} s", flush=True)
 
 
 def expectations(results: Results) -> list[tuple[bool, str]]:
@@ -137,7 +132,7 @@ def peak_memory_gib() -> float:
     return usage / 2**20  # Linux counts KiB.
 
 
-def page(results: Results, settings: Settings) -> str:
+def page(results: Results, settings) -> str:
     """Returns the report in Markdown."""
     when = datetime.datetime.now().isoformat(" ", "minutes")
     checks = [
@@ -246,7 +241,7 @@ def _time_and_memory(results):
         f"{os.cpu_count()} CPUs ({platform.machine()}, load "
         f"{results.facts['load']:.1f} at the end), at most "
         f"{peak_memory_gib():.1f} GiB of memory. Attention by "
-        f"{results.facts['implementation']}. Python "
+        f"{results.facts['attention']}. Python "
         f"{platform.python_version()}, {versions}.",
     ]
 
@@ -258,16 +253,10 @@ def _version(name):
         return "(not installed)"
 
 
-def draw(results: Results, settings: Settings, path: str) -> None:
+def draw(results: Results, settings, path: str) -> None:
     """Draws both tables as bars, into a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(12, 4), width_ratios=(5, 4), layout="constrained"
-    )
+    figure = small_models.new_figure(figsize=(12, 4))
+    left, right = figure.subplots(1, 2, width_ratios=(5, 4))
     rows = results.rows
     colors = [GREY, RED, RED, BLUE, BLUE]
     values = [row.bits_per_token for row in rows]
@@ -286,10 +275,7 @@ def draw(results: Results, settings: Settings, path: str) -> None:
     right.set_xticks(range(0, 101, 25))
     right.set_xlabel("right answers in %; higher is better")
     right.set_title("Evidence only behind the old length", loc="left")
-    temporary = f"{path}.tmp"
-    figure.savefig(temporary, format="png", dpi=150)
-    pyplot.close(figure)
-    os.replace(temporary, path)
+    small_models.save_figure(figure, path)
 
 
 def _bars(axes, names, values, colors, form):
@@ -301,10 +287,8 @@ def _bars(axes, names, values, colors, form):
     axes.tick_params(axis="y", length=0)
 
 
-def write(results: Results, settings: Settings, folder: str) -> None:
+def write(results: Results, settings, folder: str) -> None:
     """Writes `report.md` and `report.png`, each whole or not at all."""
     draw(results, settings, os.path.join(folder, "report.png"))
-    path = pathlib.Path(folder, "report.md")
-    temporary = path.with_suffix(".md.tmp")
-    temporary.write_text(page(results, settings), encoding="utf-8")
-    os.replace(temporary, path)
+    path = os.path.join(folder, "report.md")
+    small_models.write(path, page(results, settings))

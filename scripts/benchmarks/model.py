@@ -1,11 +1,36 @@
-"""What `benchmark_model.py` times: the models of this package and their peers.
+"""Times the layer, the encoder and a training step against their peers.
 
-Each is a function of the number of layers, the length, and whether gradients
-are wanted, that returns a call without arguments.
+Command:
+    python scripts/benchmarks/model.py OUTPUT_FOLDER [--parts layer encoder
+        training growth short] [--rounds 5] [--quick]
+
+One sequence, 12 heads of 64, window 512, token 0 global, float32 unless said,
+random weights. Parts:
+    layer     attention with its projections, 4,096 tokens
+    encoder   RoBERTa-base's size, 12 layers, 4,096 tokens, forward
+    training  2 layers, 4,096 tokens: forward, and gradients of all weights
+    growth    attention with its projections, 4,096 to 65,536 tokens
+    short     100 tokens through a 4,096-token encoder and through a RoBERTa
+
+The peers are those that are installed: Hugging Face's Longformer in TensorFlow
+(transformers < 5 with tf_keras) and PyTorch, dense RoBERTa of Hugging Face's
+TensorFlow and of KerasHub. Times are medians of rounds in which all take
+turns in one process, so that a busy machine slows them alike, and ratios to
+ours. Memory is the peak above rest of one call in a process of its own. The
+rate of `tf.matmul` is measured in the same rounds, and the share of it that the
+encoder reaches counts only the multiplications that must be done.
+
+Takes about 15 minutes on two cores (`--quick`: 4), needs 6 GiB. Writes
+model_benchmark.md.
 """
 
 import importlib.util
+import os
+import pathlib
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import measure
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +39,16 @@ from keras_longformer.native import library
 
 WIDTH, HEADS, WINDOW_SIZE, VOCABULARY = 768, 12, 512, 50265
 GEMM, GEMM_PRODUCTS = "tf.matmul", 10
+PARTS = {  # layers, lengths, whether gradients are computed
+    "layer": (1, [4096], False),
+    "encoder": (12, [4096], False),
+    "training": (2, [4096], True),
+    "growth": (1, [4096, 8192, 16384, 32768, 65536], False),
+    "short": (12, [100], False),
+}
+
+# The models: functions of the number of layers, the length, and whether
+# gradients are wanted, that return a call without arguments.
 
 
 def ours(implementation=None, dtype="float32", **config):
@@ -256,3 +291,95 @@ def peers(part):
         del found["ours, chunked"]  # The same as ours.
     found[GEMM] = gemm
     return found
+
+
+# Measuring
+
+
+def wait(outputs):
+    """TensorFlow computes on while Python goes on."""
+    for x in outputs if isinstance(outputs, list) else [outputs]:
+        if isinstance(x, tf.Tensor):
+            x.numpy()
+
+
+def peak_of_one_call(part, name, length):
+    """Peak bytes above rest; runs in a process of its own."""
+    layers, _, training = PARTS[part]
+    warm = peers(part)[name](1, 2 * WINDOW_SIZE, training)
+    warm()  # Code and thread pools are there.
+    call = peers(part)[name](layers, length, training)
+    return measure.peak_above_rest(lambda: wait(call()))
+
+
+def rows_of(part, rounds):
+    """Yields rows of the table: length, name, ms, ratio to ours, MiB, note."""
+    layers, lengths, training = PARTS[part]
+    for length in lengths:
+        found = peers(part)
+        made = {n: make(layers, length, training) for n, make in found.items()}
+        calls = {
+            n: (lambda call=call: wait(call())) for n, call in made.items()
+        }
+        seconds = measure.medians(measure.interleaved(calls, rounds))
+        ratios = measure.ratios(seconds, "ours")
+        del calls, made
+        measure.release()
+        for name, each in seconds.items():
+            memory = note = ""
+            if name == GEMM:
+                note = f"{gemm_flop() / each / 1e9:.0f} GFLOP/s"
+            else:
+                peak = measure.in_own_process(part, name, length)
+                memory = measure.mib(peak)
+            if name.startswith("ours") and part == "encoder":
+                share = seconds[GEMM] / gemm_flop() * flop(part, layers, length)
+                note = f"{share / each:.0%} of the GEMM rate"
+            yield [length, name, f"{each * 1e3:.1f}", f"{ratios[name]:.2f}"] + [
+                memory,
+                note,
+            ]
+
+
+def gemm_flop():
+    return GEMM_PRODUCTS * 2 * 4096 * WIDTH * 4 * WIDTH
+
+
+def flop(part, layers, length):
+    """What must be done: products with weights, and the scores in the band."""
+    weights = 2 * length * WIDTH * WIDTH * (12 if part != "layer" else 4)
+    keys = min(WINDOW_SIZE + 2, length)
+    return layers * (weights + 4 * length * keys * WIDTH)
+
+
+def main():
+    parser = measure.parser(__doc__)
+    parser.add_argument("output_folder", type=pathlib.Path, nargs="?")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="3 rounds")
+    options = parser.parse_args()
+    if options.child:
+        print(peak_of_one_call(*options.child))
+        return
+    if options.output_folder is None:
+        parser.error("OUTPUT_FOLDER is missing")
+    kernel = library.instructions() if library.available() else "not built"
+    parts = [
+        f"{measure.machine()}, TensorFlow {tf.__version__}, native kernel: "
+        f"{kernel}."
+    ]
+    print(parts[0], flush=True)
+    header = ["tokens", "", "ms", "to ours", "MiB above rest", ""]
+    for part in options.parts:
+        print(f"{part} ...", flush=True)
+        rows = [*rows_of(part, 3 if options.quick else options.rounds)]
+        parts.append(f"**{part}**\n\n{measure.table(header, rows)}")
+        print(parts[-1], flush=True)
+    options.output_folder.mkdir(parents=True, exist_ok=True)
+    path = options.output_folder / "model_benchmark.md"
+    path.write_text("\n\n".join(parts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,19 +1,108 @@
-"""The first requests to a version, beside later ones."""
+"""The stand-in server as a process: started, measured, killed, updated."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
+import threading
 import time
 
+import measure
 import numpy as np
+from load_clients import Clients
+from load_clients import Text
+from load_clients import send_hostile
 
 from keras_longformer.client.client import ServingClient
 from keras_longformer.client.client import ServingError
-from scripts.load_test import hostile
-from scripts.load_test.load import Clients
-from scripts.load_test.load import Text
-from scripts.load_test.server import Server
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Server:
+    """One process after another on the same ports.
+
+    Attributes:
+        ports: dict of "grpc" and "rest" to int.
+        memory: list of (seconds since the start, resident MB).
+        moments: list of (name, seconds since the start) of phases.
+    """
+
+    def __init__(self, name: str, folder: str, max_seconds: float):
+        self.name, self.folder = name, folder
+        self.max_seconds = max_seconds
+        self.ports = {"grpc": 0, "rest": 0}
+        self.memory = []
+        self.moments = []
+        self.began = time.perf_counter()
+        self._process = None
+        self._closed = threading.Event()
+        self.start()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def start(self) -> None:
+        """Starts it and returns when it takes requests."""
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.serving.stand_in"),
+                *("--name", self.name, "--folder", self.folder, "--batching"),
+                f"--grpc_port={self.ports['grpc']}",
+                f"--rest_port={self.ports['rest']}",
+                f"--max_seconds={self.max_seconds}",
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("The stand-in server did not start.")
+        ready = json.loads(line)
+        self.ports = {"grpc": ready["grpc"], "rest": ready["rest"]}
+
+    def kill_and_restart(self) -> None:
+        """Without a warning, as a machine dies."""
+        self._kill()
+        self.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._kill()
+
+    def resident_mb(self) -> float:
+        """Returns the process' resident memory, NaN where there is none."""
+        try:
+            return measure.status_bytes("VmRSS", self._process.pid) / 2**20
+        except (OSError, RuntimeError):  # It is ending.
+            return float("nan")
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Returns what each of its threads has computed so far."""
+        seconds = {}
+        for path in pathlib.Path(f"/proc/{self._process.pid}/task").glob("*"):
+            try:
+                nanoseconds = (path / "schedstat").read_text().split()[0]
+            except OSError:
+                continue  # It has ended.
+            seconds[path.name] = int(nanoseconds) / 1e9
+        return seconds
+
+    def _kill(self):
+        with self._process:  # Waits for it, and closes its output.
+            self._process.kill()
+
+    def _watch(self):
+        while not self._closed.wait(0.25):
+            megabytes = self.resident_mb()
+            if megabytes == megabytes:  # Not between two processes.
+                seconds = time.perf_counter() - self.began
+                self.memory.append((seconds, megabytes))
+
+
+# The first requests to a version, beside later ones.
 
 
 @dataclasses.dataclass
@@ -46,7 +135,7 @@ class Swap:
     megabytes: float  # Resident, when the version before was gone.
 
 
-def measure(
+def first_requests(
     client: ServingClient, texts: list[Text], server: Server, rounds: int = 7
 ) -> list[First]:
     """Asks one text of each bucket, `rounds` times, over one connection."""
@@ -86,10 +175,10 @@ def swap_often(clients: Clients, server: Server, version: str, count: int):
     with clients.make() as client:
         connect(client)
         for _ in range(count):
-            hostile.send_all(client)
+            send_hostile(client)
             number = publish(version)
             wait_until_alone(client, number)
-            first = measure(client, clients.texts, server)
+            first = first_requests(client, clients.texts, server)
             yield Swap(number, first, server.resident_mb())
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 import random
 import sysconfig
 
-SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+import numpy as np
+
+from keras_longformer import LongformerTokenizer
 
 # Tables of character sets and the help pages' one string are no sources, and
 # distributions leave tests out.
@@ -23,6 +24,8 @@ LEFT_OUT = {
 }
 SHORTEST_FILE = 2_000  # characters
 MODULES = "modules"  # What the files outside of packages are filed under.
+PASSAGE = 0.3  # Parts of a document.
+OPENING = (0.25, 0.55)  # Where the passage begins.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,26 +113,84 @@ def passages(
     return [passage(sources, characters, generator) for _ in range(count)]
 
 
-def train_vocabulary(
-    sources: list[Source], size: int
-) -> tuple[dict[str, int], list[str]]:
-    """Trains a byte-level BPE, RoBERTa's kind, with RoBERTa's special ids.
+# Long documents whose class shows only deep inside them: lines of the library's
+# top-level modules, which say nothing of it; then a passage of one of some
+# packages, which is the class; then lines of modules again.
+
+
+@dataclasses.dataclass(frozen=True)
+class Documents:
+    """Documents of all classes, as many of each.
+
+    Attributes:
+        texts: list of str.
+        labels: int32 `(documents,)`, index of the class.
+        first_evidence: int, the least number of tokens before the passage.
+    """
+
+    texts: list[str]
+    labels: np.ndarray
+    first_evidence: int
+
+
+def make_documents(
+    sources: list[Source],
+    count: int,
+    tokenizer: LongformerTokenizer,
+    characters_per_token: float,
+    settings,
+    seed: int,
+) -> Documents:
+    """Makes documents of the long length from the files of one split.
+
+    Args:
+        sources: the files of one split.
+        count: int, documents; the next multiple of the number of classes is
+            made.
+        tokenizer: tells how long an opening is.
+        characters_per_token: float, roughly, to draw lengths by.
+        settings: the lengths and classes.
+        seed: int.
 
     Returns:
-        Dict of token to id, and the list of merge rules.
+        `Documents` in random order. In every one the passage begins behind
+        the short length and ends within the long one.
     """
-    import tokenizers
-
-    tokenizer = tokenizers.ByteLevelBPETokenizer()
-    tokenizer.train_from_iterator(
-        [source.text for source in sources],
-        vocab_size=size,
-        special_tokens=SPECIAL_TOKENS,
-        show_progress=False,
-    )
-    model = json.loads(tokenizer.to_str())["model"]
-    merges = [
-        rule if isinstance(rule, str) else " ".join(rule)
-        for rule in model["merges"]
+    generator = random.Random(seed)
+    characters = int(settings.long_length * characters_per_token)
+    neutral = [s for s in sources if s.package == MODULES]
+    pools = [
+        [s for s in sources if s.package == name] for name in settings.classes
     ]
-    return model["vocab"], merges
+    if not all(pools):
+        raise ValueError(
+            "The library of this Python must have the packages "
+            f"{settings.classes}, with their sources."
+        )
+    documents = []
+    while len(documents) < count:
+        for label, pool in enumerate(pools):
+            text, before = _document(
+                neutral, pool, tokenizer, characters, settings, generator
+            )
+            documents.append((text, label, before))
+    generator.shuffle(documents)
+    texts, labels, before = zip(*documents, strict=True)
+    return Documents(list(texts), np.array(labels, "int32"), min(before))
+
+
+def _document(neutral, pool, tokenizer, characters, settings, generator):
+    """Returns a text, and the number of tokens before its passage."""
+    while True:
+        opening = int(generator.uniform(*OPENING) * characters)
+        head = passage(neutral, opening, generator) + "\n"
+        deep = passage(pool, int(PASSAGE * characters), generator)
+        sizes = tokenizer.tokenize([head, deep]).row_lengths().numpy()
+        if (
+            len(deep) > PASSAGE / 2 * characters  # Files may be shorter.
+            and sizes[0] >= settings.short_length
+            and sizes.sum() <= settings.long_length - 2
+        ):
+            break
+    tail = passage(neutral, characters, generator)
+    return f"{head}{deep}\n{tail}", int(sizes[0])

@@ -1,7 +1,7 @@
 """Measures exported models whose weights are stored in different ways.
 
 Command:
-    python scripts/benchmark_serving.py [--layers 2] [--rounds 7]
+    python scripts/benchmarks/serving.py [--layers 2] [--rounds 7]
         [--tokens 100 1000 4000]
 
 Exports one classifier of RoBERTa's width in float32, in mixed_bfloat16, which
@@ -13,16 +13,16 @@ folder.
 Time and memory: 1 minute and 2 GB on 2 cores.
 """
 
-import argparse
+import functools
 import os
 import pathlib
 import tempfile
-import time
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import measure
 import numpy as np
 import tensorflow as tf
 
@@ -70,10 +70,7 @@ def megabytes(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = measure.parser(__doc__)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
@@ -98,22 +95,22 @@ def main():
         for tokens in options.tokens:
             letters = rng.choice([*"abcdefghij "], tokens - 2)
             text = tf.constant(["".join(letters)])
-            seconds = {name: [] for name in NAMES}
             answers = {}
-            for turn in range(options.rounds + 1):
-                for name in NAMES:
-                    start = time.perf_counter()
-                    output = served[name][1](text=text)["probabilities"].numpy()
-                    if turn:
-                        seconds[name].append(time.perf_counter() - start)
-                    answers[name] = output
-            base = np.median(seconds["float32"])
+
+            def ask(name, text=text, answers=answers):
+                output = served[name][1](text=text)["probabilities"]
+                answers[name] = output.numpy()
+
+            calls = {name: functools.partial(ask, name) for name in NAMES}
+            seconds = measure.medians(
+                measure.interleaved(calls, options.rounds)
+            )
+            ratios = measure.ratios(seconds, "float32")
             for name in NAMES:
-                median = np.median(seconds[name])
                 apart = np.abs(answers[name] - answers["float32"]).max()
                 print(
-                    f"{tokens:6}  {name:15} {1e3 * median:10.1f} "
-                    f"{median / base:7.2f}   {apart:.1e}",
+                    f"{tokens:6}  {name:15} {1e3 * seconds[name]:10.1f} "
+                    f"{ratios[name]:7.2f}   {apart:.1e}",
                     flush=True,
                 )
 

@@ -1,14 +1,12 @@
 """The load test's report, as Markdown and as a picture."""
 
-import os
-
 import matplotlib
+import measure
 import numpy as np
-
-from scripts.load_test.first import First
-from scripts.load_test.first import Swap
-from scripts.load_test.load import Result
-from scripts.load_test.server import Server
+from load_clients import Result
+from load_server import First
+from load_server import Server
+from load_server import Swap
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
@@ -32,66 +30,56 @@ def describe(
         hostile: by protocol and request, what came.
         memory: resident MB by moment.
     """
-    lines = [
-        "# Load test",
-        "",
-        "| phase | bucket | answers/s | p50 ms | p95 | ",
-    ]
-    lines[-1] += "p99 | wrong | lost |"
-    lines.append("|---|---|---|---|---|---|---|---|")
+    rows = []
     for result in results:
         for bucket in [None, *buckets]:
-            p50, p95, p99 = result.percentiles(bucket)
-            faults = (
-                f"{len(result.wrong)} | {len(result.lost)}"
-                if bucket is None
-                else "|"
-            )
-            lines.append(
-                f"| {result.name if bucket is None else ''} | "
-                f"{bucket or 'all'} | {result.rate(bucket):.1f} | {p50:.0f} | "
-                f"{p95:.0f} | {p99:.0f} | {faults} |"
-            )
-    lines += ["", *_first_requests(first, swaps)]
-    lines += ["", "| hostile request | over | what came |", "|---|---|---|"]
-    for protocol, outcomes in hostile.items():
-        for name, came in outcomes.items():
-            came = came.replace("|", "\\|").replace("\n", " ")
-            lines.append(f"| {name} | {protocol} | {came[:160]} |")
-    lines += ["", "| resident memory | MB |", "|---|---|"]
-    lines += [f"| {name} | {value:.0f} |" for name, value in memory.items()]
-    lines += [
-        f"| after the swap to version {swap.version} | {swap.megabytes:.0f} |"
+            row = [bucket or "all", f"{result.rate(bucket):.1f}"]
+            row += [f"{ms:.0f}" for ms in result.percentiles(bucket)]
+            faults = ["", ""]
+            if bucket is None:
+                faults = [len(result.wrong), len(result.lost)]
+            rows.append([result.name if bucket is None else "", *row, *faults])
+    header = ["phase", "bucket", "answers/s", "p50 ms", "p95", "p99"]
+    came = [
+        [name, protocol, one.replace("|", "\\|").replace("\n", " ")[:160]]
+        for protocol, outcomes in hostile.items()
+        for name, one in outcomes.items()
+    ]
+    resident = [[name, f"{value:.0f}"] for name, value in memory.items()]
+    resident += [
+        [f"after the swap to version {swap.version}", f"{swap.megabytes:.0f}"]
         for swap in swaps
     ]
-    return "\n".join(lines) + "\n"
+    parts = [
+        "# Load test",
+        measure.table([*header, "wrong", "lost"], rows),
+        _first_requests(first, swaps),
+        measure.table(["hostile request", "over", "what came"], came),
+        measure.table(["resident memory", "MB"], resident),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _first_requests(first, swaps):
     """First request over the median of the later ones, by bucket."""
-    lines = [
-        "First request over the steady median: the time until the answer, and "
-        "the server's CPU time.",
-        "",
-        "| bucket | steady ms | after the start | CPU | "
-        f"after {len(swaps)} swaps: median | largest | CPU: median | largest |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for i, one in enumerate(first):
         again = [swap.first[i] for swap in swaps]
-        values = []
+        row = [one.ratio(), one.cpu_ratio()]
         for ratios in (
             [x.ratio() for x in again] or [np.nan],
             [x.cpu_ratio() for x in again] or [np.nan],
         ):
-            values += [np.median(ratios), np.max(ratios)]
-        lines.append(
-            f"| {one.bucket} | {one.seconds[1] * 1e3:.1f} | {one.ratio():.2f} "
-            f"| {one.cpu_ratio():.2f} | "
-            + " | ".join(f"{x:.2f}" for x in values)
-            + " |"
-        )
-    return lines
+            row += [np.median(ratios), np.max(ratios)]
+        steady = f"{one.seconds[1] * 1e3:.1f}"
+        rows.append([one.bucket, steady, *(f"{x:.2f}" for x in row)])
+    header = ["bucket", "steady ms", "after the start", "CPU"]
+    header += [f"after {len(swaps)} swaps: median", "largest"]
+    return (
+        "First request over the steady median: the time until the answer, and "
+        "the server's CPU time.\n\n"
+        + measure.table([*header, "CPU: median", "largest"], rows)
+    )
 
 
 def draw(
@@ -139,4 +127,3 @@ def draw(
     right.set_ylim(0, 1.5 * megabytes.max())  # Room for the names.
     figure.tight_layout()
     figure.savefig(path, dpi=120)
-    os.sync()

@@ -1,7 +1,7 @@
 """Measures the in-graph tokenizer against Rust and KerasHub.
 
 Command:
-    python scripts/benchmark_tokenizer.py [FILE ...]
+    python scripts/benchmarks/tokenizer.py [FILE ...]
         [--vocabulary vocab.json --merges merges.txt]
         [--rounds 7] [--characters 20000] [--max-bytes 1500000]
 
@@ -23,14 +23,13 @@ call costs about half a millisecond however short the text, so one at a time
 the Rust package is ahead below some 6,000 characters (`--characters 2000`).
 """
 
-import argparse
 import pathlib
-import statistics
 import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
 
+import measure
 import tensorflow as tf
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
@@ -104,41 +103,29 @@ def competitors(vocabulary: str, merges: str) -> dict[str, Tokenize]:
     return found
 
 
-def seconds(tokenize: Tokenize, batches: list[list[str]]) -> float:
-    """Returns how long it takes to tokenize all batches."""
-    begin = time.perf_counter()
-    for batch in batches:
-        tokenize(batch)
-    return time.perf_counter() - begin
-
-
-def measure(
-    found: dict[str, Tokenize], texts: list[str], size: int, rounds: int
-) -> dict[str, list[float]]:
-    """Returns each competitor's seconds, round by round, taking turns."""
+def report(
+    found: dict[str, Tokenize],
+    texts: list[str],
+    size: int,
+    rounds: int,
+    num_tokens: int,
+) -> None:
+    """Prints tokens a second with `size` texts a call, and ratios to Rust."""
     batches = [texts[i : i + size] for i in range(0, len(texts), size)]
-    taken = {name: [] for name in found}
-    for _ in range(rounds):
-        for name, tokenize in found.items():
-            taken[name].append(seconds(tokenize, batches))
-    return taken
-
-
-def report(taken: dict[str, list[float]], num_tokens: int) -> None:
-    """Prints the first round, the median of the others, and ratios."""
-    medians = {n: statistics.median(t[1:]) for n, t in taken.items()}
+    calls = {
+        name: (lambda tokenize=tokenize: [tokenize(b) for b in batches])
+        for name, tokenize in found.items()
+    }
+    medians = measure.medians(measure.interleaved(calls, rounds))
     rust = medians.get("tokenizers (Rust)")
-    for name, times in taken.items():
-        cold, warm = num_tokens / times[0], num_tokens / medians[name]
-        ratio = f"{rust / medians[name]:6.2f} x Rust" if rust else ""
-        print(
-            f"  {name:20} {cold / 1e6:6.2f} cold {warm / 1e6:6.2f} warm "
-            f"M tokens/s {ratio}"
-        )
+    for name, seconds in medians.items():
+        ratio = f"{rust / seconds:6.2f} x Rust" if rust else ""
+        rate = num_tokens / seconds / 1e6
+        print(f"  {name:20} {rate:6.2f} M tokens/s {ratio}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = measure.parser(__doc__)
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     parser.add_argument("--vocabulary", help="path of a vocab.json")
     parser.add_argument("--merges", help="path of a merges.txt")
@@ -172,7 +159,7 @@ def main() -> None:
         tokenize(["Warm up."])
     for size in (1, BATCH_SIZE):
         print(f"{size} together:")
-        report(measure(found, texts, size, arguments.rounds), num_tokens)
+        report(found, texts, size, arguments.rounds, num_tokens)
 
 
 if __name__ == "__main__":
