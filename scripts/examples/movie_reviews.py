@@ -39,6 +39,13 @@ import zipfile
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
+import numpy as np
+import small_models
+import tensorflow as tf
+
+import keras_longformer as klf
+
 CLASSES = ("neg", "pos")
 PIECE_WORDS = 90  # Rarely more than 126 tokens, the rest is cut off.
 TEST_FOLDS = (8, 9)
@@ -142,9 +149,6 @@ def batches(reviews, batch_size, epochs, seed):
     Short rows cost little where they are not padded to long ones. Which rows
     meet still changes from epoch to epoch.
     """
-    import numpy as np
-    import tensorflow as tf
-
     generator = np.random.default_rng(seed)
     lengths = np.array([len(review.text) for review in reviews])
     chosen = []
@@ -169,10 +173,6 @@ def batches(reviews, batch_size, epochs, seed):
 
 def new_classifier(reviews: list[Review], settings: Settings):
     """Returns a short classifier with random weights and a new vocabulary."""
-    import small_models
-
-    import keras_longformer as klf
-
     tokenizer = small_models.train_tokenizer(
         [review.text for review in reviews], settings.vocabulary_size
     )
@@ -198,8 +198,6 @@ def new_classifier(reviews: list[Review], settings: Settings):
 
 def fit(classifier, reviews, settings, *, batch_size, epochs, peak) -> None:
     """Trains on raw texts with Keras' `fit`, all epochs in one."""
-    import small_models
-
     data = batches(reviews, batch_size, epochs, settings.seed)
     classifier.compile(optimizer=small_models.optimizer(peak, len(data)))
     classifier.fit(data, shuffle=False)
@@ -207,9 +205,6 @@ def fit(classifier, reviews, settings, *, batch_size, epochs, peak) -> None:
 
 def accuracy(classifier, reviews: list[Review], batch_size: int) -> float:
     """Returns the part of the reviews that are told right."""
-    import numpy as np
-    import tensorflow as tf
-
     by_length = sorted(reviews, key=lambda review: len(review.text))
     texts = tf.data.Dataset.from_tensor_slices([r.text for r in by_length])
     logits = classifier.predict(texts.batch(batch_size), verbose=0)
@@ -224,10 +219,6 @@ def run(data: str, output: str, lengths: list[int], settings: Settings) -> dict:
         Dict of `accuracy`, by length; `majority`; `test`, the number of test
         reviews; and `seconds`, by step.
     """
-    import keras
-
-    import keras_longformer
-
     keras.utils.set_random_seed(settings.seed)
     os.makedirs(output, exist_ok=True)
     reviews = read_reviews(data, settings.reviews)
@@ -258,7 +249,7 @@ def run(data: str, output: str, lengths: list[int], settings: Settings) -> dict:
         begin = time.perf_counter()
         keras.utils.set_random_seed(settings.seed)
         print(f"The first {length:,} tokens", flush=True)
-        classifier = keras_longformer.LongformerTextClassifier.from_preset(
+        classifier = klf.LongformerTextClassifier.from_preset(
             preset, max_sequence_length=length
         )
         fit(
@@ -279,8 +270,6 @@ def run(data: str, output: str, lengths: list[int], settings: Settings) -> dict:
 
 def write(results: dict, settings: Settings, output: str) -> None:
     """Writes picture, numbers and page, each whole or not at all."""
-    import small_models
-
     folder = pathlib.Path(output)
     lengths = list(results["accuracy"])
     shares = [100 * share for share in results["accuracy"].values()]
@@ -303,15 +292,13 @@ def write(results: dict, settings: Settings, output: str) -> None:
         for share in results["accuracy"].values()
     )
     rows = [
-        f"| {length:,} | {share:.1%} | {results['seconds'][length]:.0f} |"
+        [f"{length:,}", f"{share:.1%}", f"{results['seconds'][length]:.0f}"]
         for length, share in results["accuracy"].items()
     ]
     page = [
         "# Film reviews, good or bad",
         "![Accuracy against tokens read](movie_reviews.png)",
-        "\n".join(
-            ["| tokens | accuracy | seconds |", "|---:|---:|---:|", *rows]
-        ),
+        small_models.table(["tokens", "accuracy", "seconds"], rows),
         f"{results['test']} test reviews, of which the commonest class has "
         f"{results['majority']:.1%}; the standard error for their number alone "
         f"is up to {error:.1%}. Training on pieces took "

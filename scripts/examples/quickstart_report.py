@@ -1,4 +1,4 @@
-"""Writes what a run measured, as a page and a picture."""
+"""Writes what a run of the quickstart measured, as a page and a picture."""
 
 import contextlib
 import dataclasses
@@ -15,18 +15,12 @@ from small_models import BLUE
 from small_models import GREY
 from small_models import RED
 
-PACKAGES = ("keras_longformer", "tensorflow", "keras", "keras-hub", "numpy")
+PACKAGES = ("tensorflow", "keras", "keras-hub", "numpy")
 
 
 @dataclasses.dataclass
 class Row:
-    """One line of the table of masked language models.
-
-    Attributes:
-        name: str, which model.
-        length: int, tokens of its rows.
-        bits_per_token, bits_per_character: float.
-    """
+    """One line of the table of masked language models."""
 
     name: str
     length: int
@@ -41,10 +35,9 @@ class Results:
     Attributes:
         rows: of the masked language models: short, random, sinusoidal,
             copied and updated, in this order.
-        accuracies: dict of classifier's name to its part of right answers:
-            long, truncated and majority, in this order.
-        facts: dict of what else the report says, to numbers or words.
-        seconds: dict of step to the time it took.
+        accuracies: by classifier: long, truncated and majority, in this order.
+        facts: what else the report says.
+        seconds: by step.
         answers: list of (text's beginning, right class, answer, probability).
         version: str, the SavedModel's folder.
         commands: str, the shell commands that serve it.
@@ -53,13 +46,9 @@ class Results:
 
     rows: list[Row] = dataclasses.field(default_factory=list)
     accuracies: dict[str, float] = dataclasses.field(default_factory=dict)
-    facts: dict[str, str | int | float] = dataclasses.field(
-        default_factory=dict
-    )
+    facts: dict = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    answers: list[tuple[str, str, str, float]] = dataclasses.field(
-        default_factory=list
-    )
+    answers: list[tuple] = dataclasses.field(default_factory=list)
     version: str = ""
     commands: str = ""
     num_steps: int = 5
@@ -104,177 +93,122 @@ def expectations(results: Results) -> list[tuple[bool, str]]:
 
 def masked_lm_table(results: Results) -> str:
     """Returns the table of masked language models in Markdown."""
-    lines = [
-        "| model | tokens it reads | bits / token | bits / character |",
-        "|---|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {row.name} | {row.length:,} | {row.bits_per_token:.3f} "
-        f"| {row.bits_per_character:.3f} |"
-        for row in results.rows
-    ]
-    return "\n".join(lines)
+    return small_models.table(
+        ["model", "tokens it reads", "bits / token", "bits / character"],
+        [
+            [row.name, f"{row.length:,}", f"{row.bits_per_token:.3f}"]
+            + [f"{row.bits_per_character:.3f}"]
+            for row in results.rows
+        ],
+    )
 
 
 def classifier_table(results: Results) -> str:
     """Returns the table of classifiers in Markdown."""
-    lines = ["| classifier | accuracy |", "|---|---:|"]
-    lines += [
-        f"| {name} | {value:.1%} |"
-        for name, value in results.accuracies.items()
-    ]
-    return "\n".join(lines)
-
-
-def peak_memory_gib() -> float:
-    """Returns the most memory that this process has had at once, in GiB."""
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return usage / 2**20  # Linux counts KiB.
+    shares = results.accuracies.items()
+    return small_models.table(
+        ["classifier", "accuracy"], [[name, f"{x:.1%}"] for name, x in shares]
+    )
 
 
 def page(results: Results, settings) -> str:
     """Returns the report in Markdown."""
+    facts, table = results.facts, small_models.table
     when = datetime.datetime.now().isoformat(" ", "minutes")
-    checks = [
+    checks = "\n".join(
         f"- {'yes' if true else '**NO**'}: {claim}"
         for true, claim in expectations(results)
-    ]
-    chosen = [
-        f"| {name} | {value} |"
-        for name, value in dataclasses.asdict(settings).items()
-    ]
-    parts = [
-        "# A RoBERTa made long: what this run measured",
-        f"{when}, from {results.facts['checkpoint']}. Every number here is of "
-        "this run.",
-        "![Bits a token and accuracy](report.png)",
-        "## What was to be expected, and whether it came true",
-        "\n".join(checks),
-        "## Masked language modelling",
-        masked_lm_table(results),
-        _about_masked_lm(results.facts, settings),
-        "## Classifying long documents",
-        classifier_table(results),
-        _about_classifiers(results, settings),
-        "## Served",
-        *_served(results),
-        "## Time and memory",
-        *_time_and_memory(results),
-        "## Settings",
-        "\n".join(["| | |", "|---|---|", *chosen]),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _about_masked_lm(facts, settings):
-    return (
-        f"The mean cross-entropy of {facts['masked']:,} masked tokens, 15 % of "
-        f"{facts['tokens']:,} tokens from the {facts['files']} test files, "
-        "which no training here has read. All rows of the table predict the "
-        "same tokens of the same text under the same masks; the short model "
-        f"reads each long row in {settings.length_factor} parts. Bits a token "
-        "are what the paper's Table 5 calls BPC (the loss divided by ln 2). "
-        "Bits a character are these divided by the "
-        f"{facts['characters_per_token']:.3f} characters that a token of this "
-        "text has on average. In the long models a token sees the "
-        f"{settings.window_size:,} around it. The last row is the copied one "
-        f"after {facts['long_updates']:,} updates, each of "
-        f"{settings.long_batch_size} rows: what it gains, more text and "
-        "more length have given it together."
     )
-
-
-def _about_classifiers(results, settings):
-    facts = results.facts
-    classes = ", ".join(f"`{name}`" for name in settings.classes)
     share = next(iter(results.accuracies.values()))
     error = math.sqrt(share * (1 - share) / facts["test_documents"])
-    return (
-        f"{facts['test_documents']:,} test documents, as many of each class: "
-        f"{classes}. A document is put together from real text: it opens with "
-        "lines of the library's top-level modules, drawn alike for all "
-        "classes; a passage from one of those packages follows; then come "
-        "modules again. The class is the passage's package. The passage begins "
-        f"at token {facts['first_evidence']:,} at the earliest, behind the "
-        f"{settings.short_length:,} tokens that the truncated model reads, "
-        "which can therefore only guess. Training and test documents share no "
-        "file. Both models start from the updated masked LM and read each of "
-        "their training documents once, "
-        f"{settings.classifier_batch_size} an update: the long one in "
-        f"{facts['classifier_updates']:,} updates, the truncated one in "
-        f"{facts['truncated_updates']:,}. The long one's accuracy has a "
-        f"standard error of {error:.1%} for the number of documents alone."
-    )
+    steps = results.seconds | {"together": sum(results.seconds.values())}
+    # Linux counts KiB.
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    versions = ", ".join(f"{x} {metadata.version(x)}" for x in PACKAGES)
+    return f"""# A RoBERTa made long: what this run measured
 
+{when}, from {facts["checkpoint"]}. Every number here is of this run.
 
-def _served(results):
-    answers = [
-        f"| `{text}` | {label} | {answer} | {probability:.0%} |"
-        for text, label, answer, probability in results.answers
-    ]
-    return [
-        f"`{results.version}` was loaded by a process that cannot import "
-        "keras_longformer, keras_hub, tensorflow_text or tokenizers. It "
-        "answered raw text. After loading, outputs differ from the Keras "
-        f"model's by at most {results.facts['largest_difference']:.1e}.",
-        "\n".join(
-            [
-                "| a test document's first line | class | answer "
-                "| probability |",
-                "|---|---|---|---:|",
-                *answers,
-            ]
-        ),
-        f"```bash\n{results.commands}\n```",
-    ]
+![Bits a token and accuracy](report.png)
 
+## What was to be expected, and whether it came true
 
-def _time_and_memory(results):
-    seconds = {
-        **results.seconds,
-        "together": sum(results.seconds.values()),
-    }
-    rows = [f"| {step} | {took:.0f} |" for step, took in seconds.items()]
-    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    return [
-        "\n".join(["| step | seconds |", "|---|---:|", *rows]),
-        f"{os.cpu_count()} CPUs ({platform.machine()}, load "
-        f"{results.facts['load']:.1f} at the end), at most "
-        f"{peak_memory_gib():.1f} GiB of memory. Attention by "
-        f"{results.facts['attention']}. Python "
-        f"{platform.python_version()}, {versions}.",
-    ]
+{checks}
 
+## Masked language modelling
 
-def _version(name):
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # Run from a checkout.
-        return "(not installed)"
+{masked_lm_table(results)}
+
+The mean cross-entropy of {facts["masked"]:,} masked tokens, 15 % of
+{facts["tokens"]:,} tokens from the {facts["files"]} test files, which no
+training here has read. All rows predict the same tokens of the same text under
+the same masks; the short model reads each long row in {settings.length_factor}
+parts. Bits a token are what the paper's Table 5 calls BPC; bits a character are
+these divided by the {facts["characters_per_token"]:.3f} characters of a token.
+In the long models a token sees the {settings.window_size:,} around it. The last
+row is the copied one after {facts["long_updates"]:,} updates, each of
+{settings.long_batch_size} rows: more text and more length have given it what it
+gains together.
+
+## Classifying long documents
+
+{classifier_table(results)}
+
+{facts["test_documents"]:,} test documents, as many of each class:
+{", ".join(f"`{name}`" for name in settings.classes)}. A document opens with lines of
+the library's top-level modules; a passage from one of those packages, which is
+its class, follows; then come modules again. The passage begins at token
+{facts["first_evidence"]:,} at the earliest, after the {settings.short_length:,}
+that the truncated model reads, which can therefore only guess. Training and
+test documents share no file. Both models start from the updated masked LM and
+read each training document once, {settings.classifier_batch_size} an update, the
+long one in {facts["classifier_updates"]:,} updates, the truncated one in
+{facts["truncated_updates"]:,}. The long one's accuracy has a standard error of
+{error:.1%} for the number of documents alone.
+
+## Served
+
+`{results.version}` was loaded by a process that cannot import keras_longformer,
+keras_hub, tensorflow_text or tokenizers. It answered raw text. After loading,
+outputs differ from the Keras model's by at most
+{facts["largest_difference"]:.1e}.
+
+{table(["a test document's first line", "class", "answer", "probability"], [[f"`{line}`", label, said, f"{sure:.0%}"] for line, label, said, sure in results.answers])}
+
+```bash
+{results.commands}
+```
+
+## Time and memory
+
+{table(["step", "seconds"], [[step, f"{took:.0f}"] for step, took in steps.items()])}
+
+{os.cpu_count()} CPUs ({platform.machine()}, load {facts["load"]:.1f} at the end),
+at most {gib:.1f} GiB of memory. Attention by {facts["attention"]}. Python
+{platform.python_version()}, {versions}.
+
+`{settings}`
+"""  # noqa: E501
 
 
 def draw(results: Results, settings, path: str) -> None:
     """Draws both tables as bars, into a PNG."""
     figure = small_models.new_figure(figsize=(12, 4))
     left, right = figure.subplots(1, 2, width_ratios=(5, 4))
-    rows = results.rows
-    colors = [GREY, RED, RED, BLUE, BLUE]
-    values = [row.bits_per_token for row in rows]
-    _bars(left, [row.name for row in rows], values, colors, "{:.2f}")
+    values = [row.bits_per_token for row in results.rows]
+    names = [row.name for row in results.rows]
+    _bars(left, names, values, [GREY, RED, RED, BLUE, BLUE], "{:.2f}")
     left.axvline(values[0], color=GREY, linewidth=1, linestyle=":", zorder=0)
     left.set_xlabel("bits a masked token (the paper's BPC); lower is better")
-    left.set_title(
-        f"Masked LM, {settings.short_length:,} tokens made "
-        f"{settings.long_length:,}",
-        loc="left",
-    )
-    names = list(results.accuracies)
+    lengths = settings.short_length, settings.long_length
+    title = "Masked LM, {:,} tokens made {:,}".format(*lengths)
+    left.set_title(title, loc="left")
     shares = [100 * share for share in results.accuracies.values()]
-    _bars(right, names, shares, [BLUE, RED, GREY], "{:.0f} %")
+    _bars(right, [*results.accuracies], shares, [BLUE, RED, GREY], "{:.0f} %")
     right.set_xlim(0, 112)
     right.set_xticks(range(0, 101, 25))
     right.set_xlabel("right answers in %; higher is better")
-    right.set_title("Evidence only behind the old length", loc="left")
+    right.set_title("Evidence only after the old length", loc="left")
     small_models.save_figure(figure, path)
 
 

@@ -153,7 +153,7 @@ def make_documents(
         seed: int.
 
     Returns:
-        `Documents` in random order. In every one the passage begins behind
+        `Documents` in random order. In every one the passage begins after
         the short length and ends within the long one.
     """
     generator = random.Random(seed)

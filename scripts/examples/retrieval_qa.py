@@ -139,6 +139,7 @@ def make_task(settings, has_global):
     backbone = small_models.make_backbone(
         make_tokenizer(),
         width,
+        widened=("kernel", "embeddings"),
         num_layers=2,
         num_heads=2,
         intermediate_dim=2 * width,
@@ -164,7 +165,7 @@ def make_dataset(settings, preprocessor, count, length, seed, has_global):
     # About as many tokens at once, whatever the length.
     at_once = settings.batch_size * settings.trained_length
     at_once = max(1, at_once // max(length, settings.trained_length))
-    dataset = tf.Dataset.from_tensor_slices((x, y)).batch(at_once)
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(at_once)
     return dataset.map(prepare).prefetch(2)
 
 

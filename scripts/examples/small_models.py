@@ -35,12 +35,16 @@ def train_tokenizer(texts: list[str], size: int) -> klf.LongformerTokenizer:
 
 
 def make_backbone(
-    tokenizer: klf.LongformerTokenizer, hidden_dim: int, **config
+    tokenizer: klf.LongformerTokenizer,
+    hidden_dim: int,
+    widened: tuple[str, ...] = ("kernel", "token_embedding/embeddings"),
+    **config,
 ) -> klf.LongformerBackbone:
     """Returns a small backbone with random weights.
 
     A narrow model that sees a million times less text than RoBERTa needs a
-    better start: its weights are as much larger as its width is smaller.
+    better start: the weights whose paths end in one of `widened` are as much
+    larger as its width is smaller.
     """
     backbone = klf.LongformerBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),
@@ -50,7 +54,7 @@ def make_backbone(
     )
     scale = np.sqrt(ROBERTA_WIDTH / hidden_dim)
     for weight in backbone.weights:
-        if weight.path.endswith(("kernel", "token_embedding/embeddings")):
+        if weight.path.endswith(widened):
             weight.assign(weight * scale)
     return backbone
 
@@ -92,3 +96,9 @@ def save_figure(figure, path: str | pathlib.Path) -> None:
     figure.savefig(temporary, format="png", dpi=150)
     pyplot.close(figure)
     os.replace(temporary, path)
+
+
+def table(header: list, rows: list[list]) -> str:
+    """Returns a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

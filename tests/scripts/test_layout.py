@@ -74,15 +74,12 @@ def test_imports_neither_the_tests_nor_another_folder(name):
 def test_help_says_how_it_is_called(name):
     tree = ast.parse((SCRIPTS / name).read_text("utf-8"))
     command = f"python scripts/{name}".removesuffix("/__main__.py")
-    text = ast.get_docstring(tree)
-    assert re.search(rf"Command:\n(.*\n)*    {re.escape(command)}\b", text), (
-        text
+    usage = re.escape(command)
+    assert re.search(
+        rf"Command:\n(.*\n)*    {usage}\b", ast.get_docstring(tree)
     )
-    calls = [
-        ast.unparse(node)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-    ]
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [ast.unparse(node) for node in nodes]
     # The parser shows this text, whole.
     makers = ("argparse.ArgumentParser(", "measure.parser(")
     (parser,) = [call for call in calls if call.startswith(makers)]

@@ -23,8 +23,11 @@ def wait(results=None):
         torch.cuda.synchronize()
 
 
-def _tiles(dtype, d):
-    return triton_launch.own_tiles(dtype, d) if ON_GPU else triton_launch.SMALL
+def _own(dtype, d, tiles):
+    """Tiles and splits: the package's but for `tiles`, small ones on a CPU."""
+    if not ON_GPU:
+        return {"tiles": triton_launch.SMALL, "splits": 3}
+    return {"tiles": triton_launch.own_tiles(dtype, d) | (tiles or {})}
 
 
 def run_case(case, inputs, upstream, dtype, tiles=None):
@@ -38,12 +41,11 @@ def run_case(case, inputs, upstream, dtype, tiles=None):
     call = Attention(
         *(case.b, case.n, case.h, case.d),
         reach=case.window_size // 2,
-        tiles=_tiles(dtype, case.d) | (tiles or {}),
         g=inputs["global_key"].shape[1] if "global_key" in inputs else 0,
         causal=case.causal,
         dilation=case.dilation,
         specialize=False,
-        **({} if ON_GPU else {"splits": 3}),
+        **_own(dtype, case.d, tiles),
     )
     tensors = {name: convert(x) for name, x in inputs.items()}
     saved = triton_launch.run_kernel("forward", call, tensors, {})
@@ -90,8 +92,8 @@ def _attention(problem, dtype, tiles):
     return Attention(
         *(problem.b, problem.n, problem.h, problem.d),
         reach=problem.reach,
-        tiles=_tiles(dtype, problem.d) | (tiles or {}),
         g=problem.g,
+        **_own(dtype, problem.d, tiles),
     )
 
 
