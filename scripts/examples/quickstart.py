@@ -39,49 +39,34 @@ EXPECTED = "about 7 minutes on 2 cores, and 3 GiB of memory"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Sizes and amounts; tokens unless said otherwise.
-
-    Attributes:
-        seed: int, for all that is random.
-        vocabulary_size, num_layers, num_heads, hidden_dim: the short model's.
-        short_length: what the short model reads.
-        length_factor: int, how many times longer the long one is.
-        short_updates, short_batch_size, short_peak: training of the short
-            model: number, rows, highest learning rate.
-        short_selection_rate: part of the tokens masked in it. More than
-            RoBERTa's 15 % teaches a small model faster; evaluation has 15 %.
-        long_updates, long_batch_size, long_peak: updates at the long length.
-        evaluation_rows: rows of the long length that are evaluated.
-        classes: packages of the standard library to tell apart.
-        train_documents, test_documents: documents, of all classes together.
-        classifier_batch_size: documents.
-        classifier_peak: highest learning rate.
-        rematerialize: bool, less memory for more time.
-        seconds_of_training: for each training; as many updates are made as
-            fit. `None`: all, whatever they take.
-    """
+    """Sizes and amounts; lengths are in tokens."""
 
     seed: int = 0
+    # The short model, and its training. More masked tokens than RoBERTa's 15 %
+    # teach a small model faster; evaluation has 15 %.
     vocabulary_size: int = 2048
     num_layers: int = 3
     num_heads: int = 4
     hidden_dim: int = 128
     short_length: int = 128
-    length_factor: int = 8
     short_updates: int = 2400
     short_batch_size: int = 16
-    short_peak: float = 2e-3
+    short_peak: float = 2e-3  # The highest learning rate.
     short_selection_rate: float = 0.3
+    # The long one, updates of it, and rows that are evaluated.
+    length_factor: int = 8
     long_updates: int = 80
     long_batch_size: int = 8
     long_peak: float = 5e-4
     evaluation_rows: int = 48
+    rematerialize: bool = False  # Less memory for more time.
+    # The classifier: packages to tell apart, documents of all together.
     classes: tuple[str, ...] = ("asyncio", "email", "multiprocessing", "xml")
     train_documents: int = 1600
     test_documents: int = 240
     classifier_batch_size: int = 16
     classifier_peak: float = 1e-3
-    rematerialize: bool = False
+    # For each training; as many updates are made as fit. `None`: all.
     seconds_of_training: float | None = None
 
     @property

@@ -103,25 +103,16 @@ def make_examples(
 
 @dataclasses.dataclass
 class Settings:
-    """What is trained and asked.
+    """What is trained and asked; lengths are in tokens."""
 
-    Attributes:
-        longest: int, tokens of the longest contexts that are asked about.
-        cut_at: int, tokens that the truncated model reads.
-        trained_length: int, tokens that the models are trained with.
-        stages: lengths of contexts, and updates on them, one after another.
-        batch_size: int.
-        rate: float, the learning rate.
-        asked: int, questions at each length.
-    """
-
-    longest: int = 4096
-    cut_at: int = 512
+    longest: int = 4096  # of the contexts that are asked about
+    cut_at: int = 512  # what the truncated model reads
     trained_length: int = 256
+    # Lengths of contexts, and updates on them, one after another.
     stages: tuple = ((59, 700), (251, 300))
     batch_size: int = 64
     rate: float = 3e-3
-    asked: int = 192
+    asked: int = 192  # questions at each length
 
 
 def make_preprocessor(sequence_length):

@@ -133,18 +133,26 @@ def _dense(problem, inputs):
 
 
 def methods(problem, dtype, backward, tiles=None):
-    """Yields (name, call); what cannot be prepared raises when it is run."""
+    """Yields (name, call) of what can be prepared."""
     inputs = band_inputs(problem, dtype)
     call = _attention(problem, dtype, tiles)
     leaves = [x for x in inputs.values() if x.requires_grad]
-    found = {
-        KERNEL: (lambda: triton_launch.attention(call, inputs), leaves),
-        "dense SDPA": _dense(problem, inputs),
-    }
+    yield (
+        KERNEL,
+        _passes(
+            lambda: triton_launch.attention(call, inputs), leaves, backward
+        ),
+    )
+    makers = {"dense SDPA": _dense}
     if ON_GPU or not backward:
-        found["FlexAttention"] = _flex(problem, inputs)
-    for name, (output, wanted) in found.items():
-        yield name, _passes(output, wanted, backward)
+        makers["FlexAttention"] = _flex
+    for name, make in makers.items():
+        try:
+            output, leaves = make(problem, inputs)
+        except RuntimeError as error:  # Out of memory, or not compiled.
+            print(f"left out: {name}, {error}", flush=True)
+        else:
+            yield name, _passes(output, leaves, backward)
 
 
 def _passes(output, leaves, backward):
