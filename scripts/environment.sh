@@ -23,7 +23,7 @@ take_venv() {
         case "$1" in
             --venv)
                 if (($# < 2)); then
-                    echo "--venv needs a folder behind it." >&2
+                    echo "--venv needs a folder after it." >&2
                     exit 2
                 fi
                 venv="$2"

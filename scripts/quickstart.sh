@@ -15,4 +15,4 @@ take_venv "$@"
 set -- "${arguments[@]+"${arguments[@]}"}"
 make_environment quickstart
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
-exec "$python" "$checkout/scripts/quickstart.py" "$@"
+exec "$python" "$checkout/scripts/examples/quickstart.py" "$@"

@@ -30,7 +30,7 @@ CHUNK_SIZE = 128
 
 # Each row of scores is a multiple of this many numbers long, with keys at its
 # end that no query sees: a GPU moves 16 bytes at once where rows start at a
-# multiple of them, and else one number at a time (docs/gpu_compile.md).
+# multiple of them, and else one number at a time.
 ROW_MULTIPLE = 16
 
 # Added to the score of a key that may not be seen. It leaves nothing of the

@@ -6,17 +6,10 @@ an LLVM each, and a process that has both crashes.
 
 import dataclasses
 import os
-import pathlib
-import sys
-import types
 from typing import NamedTuple
 
 import numpy as np
 
-# Without the package's front door, which imports TensorFlow.
-package = types.ModuleType("keras_longformer")
-package.__path__ = [str(pathlib.Path(__file__).parents[2] / package.__name__)]
-sys.modules[package.__name__] = package
 # Read wherever a kernel is defined; Triton's own functions are kernels.
 os.environ["TRITON_INTERPRET"] = "1"
 

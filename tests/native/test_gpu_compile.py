@@ -1,7 +1,6 @@
 """What TensorFlow's XLA makes for GPUs: kernels, and the chunks' program.
 
-The figures are compared with `docs/gpu_compile.json`, which
-`scripts/compile_gpu_kernels.py --record` writes. No GPU is needed.
+No GPU is needed.
 """
 
 import concurrent.futures
@@ -11,18 +10,40 @@ import re
 import pytest
 import tensorflow as tf
 
-from tests.native.gpu_compile import record
+from keras_longformer.native.gpu import ir
 from tests.native.gpu_compile import tool
 from tests.native.gpu_compile.attention_hlo import attention_hlo
+from tests.native.gpu_compile.kernel_hlo import kernel_hlo
 
 pytestmark = pytest.mark.native
 
-# The kernels of a model as it is trained and served; the script has all.
-CASES = [
-    (target, f"{kernel} bfloat16 64")
-    for kernel in record.KERNELS
-    for target in tool.TARGETS
-]
+# The most that a thread may spill and a block may share, in bytes, whatever
+# the target: with ptxas 12.9 and TensorFlow 2.20 and 2.21 it was at most 0 and
+# 45056, 24 and 51200, 152 and 50176, 0 and 23040.
+LIMITS = {
+    "forward": (0, 48 * 1024),
+    "query_gradient": (32, 51200),
+    "key_gradient": (160, 51200),
+    "global_gradient": (0, 24 * 1024),
+}
+
+# 1 sequence of 4,096 tokens, one of them global, window 512.
+SIZES = dict(
+    b=1,
+    n=4096,
+    h=12,
+    d=64,
+    g=1,
+    behind=256,
+    ahead=256,
+    dilation=1,
+    has_key_mask=1,
+    has_dilations=0,
+    scale=0.125,
+)
+
+# The kernels of a model as it is trained and served.
+CASES = [(target, kernel) for kernel in LIMITS for target in tool.TARGETS]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,30 +56,31 @@ def built():
 
 @pytest.fixture(scope="module")
 def compiled(built):
-    """The kernels alone, as rows of the record."""
+    """The kernels alone, by case."""
 
     def one(case):
-        target, name = case
-        return record.kernel_row(target, name)
+        target, kernel = case
+        variant = ir.find(kernel, "bfloat16", SIZES["d"])
+        hlo = kernel_hlo(variant, **SIZES, splits=variant.splits)
+        return tool.compile_hlo(hlo, target)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(CASES, pool.map(one, CASES), strict=True))
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
-def test_kernel_compiles_as_recorded(compiled, case):
-    target, name = case
-    row = compiled[case]
-    assert row["products"], "it does not use the tensor cores"
-    assert row["registers"] <= 255
-    expected = record.recorded(name, target)
-    if expected is None:
-        pytest.skip(
-            f"no record for TensorFlow {tf.__version__} with ptxas "
-            f"{tool.ptxas_version()}: see scripts/compile_gpu_kernels.py"
-        )
-    for figure in ("registers", "stack_bytes", "shared_bytes"):
-        assert row[figure] <= expected[figure], figure
+def test_kernel_compiles_and_hardly_spills(compiled, case):
+    _, kernel = case
+    most_spilled, most_shared = LIMITS[kernel]
+    (own,) = [
+        made
+        for name, made in compiled[case].kernels.items()
+        if f"window_attention_{kernel}" in name
+    ]
+    assert own.products, "it does not use the tensor cores"
+    assert own.registers <= 255
+    assert own.stack_bytes <= most_spilled
+    assert max(compiled[case].shared_bytes) <= most_shared
 
 
 @pytest.mark.parametrize(
@@ -71,7 +93,7 @@ def test_attention_with_gradients_becomes_kernels(target, known_length):
     )
     compiled = tool.compile_hlo(hlo, target)
     names = " ".join(compiled.kernels)
-    for kernel in record.KERNELS:
+    for kernel in LIMITS:
         assert f"window_attention_{kernel}" in names
     # Log-sums, their like backward, and the global keys' partial sums.
     assert compiled.temporary_bytes < 2 * 4 * 4096 * 12 + 2**20

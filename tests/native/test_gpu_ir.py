@@ -55,7 +55,7 @@ def parameters(text):
 
 def test_is_made_from_these_sources():
     assert MANIFEST["source_sha256"] == ir.source_hash(), (
-        "The IR is stale: run `python scripts/make_gpu_kernels.py`."
+        "The IR is stale: run `python scripts/build/gpu_kernels.py`."
     )
 
 
@@ -65,7 +65,7 @@ def test_is_what_triton_makes():
     version = importlib.metadata.version("triton")
     if version != MANIFEST["triton"]:
         pytest.skip(f"made by triton {MANIFEST['triton']}, not {version}")
-    command = [sys.executable, ROOT / "scripts/make_gpu_kernels.py", "--check"]
+    command = [sys.executable, ROOT / "scripts/build/gpu_kernels.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -1,122 +1,33 @@
-"""The cases that every implementation of window attention runs.
-
-Axis sizes are distinct primes, so that a swapped axis fails.
-"""
+"""The case table, as tensors."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.native import cases
+
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """One set of arguments.
-
-    Attributes:
-        name: str, what is special about it.
-        n, window_size, dilation, causal: as in `window_attention`.
-        g: int, global keys; `None` for an argument that is not given.
-        global_count: ints, how many of the `g` are there in each row.
-        key_mask: `None`, "some", "none", "left" or "middle" (where padding is).
-        dtype: str.
-    """
-
-    name: str
-    n: int = 37
-    window_size: int = 6
-    dilation: int | tuple = 1
-    causal: bool = False
-    g: int | None = None
-    global_count: tuple = (2, 0)
-    key_mask: str | None = None
-    dtype: str = "float32"
-
-    b: int = 2
-    h: int = 3
-    d: int = 5
-
-    def __str__(self):
-        return self.name
+class Case(cases.Case):
+    """`native.cases.Case`, whose inputs are tensors."""
 
     def inputs(self, seed=0):
         """Dict of all arguments, float tensors in the case's dtype."""
-        rng = np.random.default_rng(seed)
 
-        def normal(n):
-            values = rng.normal(size=(self.b, n, self.h, self.d))
-            return tf.constant(values, self.dtype)
+        def convert(value):
+            if not isinstance(value, np.ndarray):
+                return value
+            return tf.constant(
+                value, tf.bool if value.dtype == bool else self.dtype
+            )
 
-        inputs = dict(
-            query=normal(self.n),
-            key=normal(self.n),
-            value=normal(self.n),
-            window_size=self.window_size,
-            dilation=self.dilation,
-            causal=self.causal,
-        )
-        if self.key_mask:
-            inputs["key_mask"] = tf.constant(self._key_mask(rng))
-        if self.g is not None:
-            count = np.array(self.global_count)[:, None]
-            inputs["global_key"] = normal(self.g)
-            inputs["global_value"] = normal(self.g)
-            inputs["global_key_mask"] = tf.constant(np.arange(self.g) < count)
-        return inputs
-
-    def _key_mask(self, rng):
-        position = np.arange(self.n)[None].repeat(self.b, 0)
-        third = max(self.n // 3, 1)
-        return {
-            "some": rng.random((self.b, self.n)) < 0.6,
-            "none": np.zeros((self.b, self.n), bool),
-            "right": position < np.array([[self.n], [third]]),
-            "left": position >= np.array([[0], [third]]),
-            "middle": abs(position - self.n // 2) > third // 2,
-        }[self.key_mask]
+        inputs = super().inputs(seed)
+        return {name: convert(value) for name, value in inputs.items()}
 
 
-LONG = 307  # more than a chunk and both its sides, and a multiple of nothing
-
-CASES = [
-    Case("plain"),
-    Case("one-token", n=1),
-    Case("shorter-than-reach", n=3, window_size=14),
-    Case("n-is-window", n=6),
-    Case("several-chunks", n=LONG, window_size=22),
-    Case("chunks-smaller-than-window", n=601, window_size=386),
-    Case("causal", causal=True),
-    Case("causal-chunks", n=LONG, window_size=22, causal=True),
-    Case("padding", key_mask="right"),
-    Case("padding-left", key_mask="left"),
-    Case("padding-middle", key_mask="middle"),
-    Case("all-padding", key_mask="none"),
-    Case("all-padding-chunks", n=LONG, key_mask="none"),
-    Case("scattered-keys-chunks", n=LONG, window_size=22, key_mask="some"),
-    Case("no-global", g=0, global_count=(0, 0)),
-    Case("global", g=2, global_count=(2, 2)),
-    Case("global-unequal", g=5, global_count=(5, 2), key_mask="some"),
-    Case("global-one-row-none", g=3, global_count=(3, 0)),
-    Case("global-all", g=37, global_count=(37, 37), key_mask="none"),
-    Case("global-chunks", n=LONG, window_size=22, g=5, key_mask="some"),
-    Case("global-causal", causal=True, g=2, key_mask="some"),
-    Case("all-hidden", g=2, global_count=(0, 0), key_mask="none"),
-    Case("dilation-2", dilation=2),
-    Case("dilation-3", dilation=3, key_mask="right"),
-    Case("dilation-4", dilation=4, g=2),
-    Case("dilation-more-than-n", n=5, dilation=7),
-    Case("dilation-causal", dilation=2, causal=True, key_mask="some"),
-    Case("dilation-chunks", n=2 * LONG, window_size=22, dilation=3),
-    Case("dilation-per-head", dilation=(1, 3, 1)),
-    Case("dilation-per-head-mixed", dilation=(4, 1, 2), g=3, key_mask="some"),
-    Case("dilation-per-head-causal", dilation=(1, 1, 2), causal=True),
-    Case("float64", dtype="float64", g=3, key_mask="some"),
-    Case("float64-chunks", n=LONG, dtype="float64"),
-    Case("bfloat16", dtype="bfloat16", g=3, key_mask="some"),
-    Case("bfloat16-chunks", n=LONG, window_size=22, dtype="bfloat16"),
-    Case("float16", dtype="float16", g=3, key_mask="some"),
-    Case("float16-chunks", n=LONG, window_size=22, dtype="float16"),
-]
+LONG = cases.LONG
+CASES = [Case(**dataclasses.asdict(case)) for case in cases.CASES]
 
 
 def to_float64(inputs):

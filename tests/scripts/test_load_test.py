@@ -1,31 +1,25 @@
 """A short run of the load test, with one wrong answer in it."""
 
 import argparse
-import importlib.util
-import pathlib
 import re
 
 import numpy as np
 import pytest
 
-from scripts.load_test import load
-from scripts.load_test.first import First
+from tests.scripts import script
 
 pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 
-ROOT = pathlib.Path(__file__).parents[2]
 BUCKETS = [64, 128]
+load = script.load("benchmarks", "load_clients")
+First = script.load("benchmarks", "load_server").First
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def load_test():
-    """The script, whose name is that of the folder beside it."""
-    spec = importlib.util.spec_from_file_location(
-        "load_test_script", ROOT / "scripts" / "load_test.py"
-    )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
+    """The script, with what is beside it."""
+    with script.beside("benchmarks"):
+        yield script.load("benchmarks", "load_test")
 
 
 def spoil(texts):

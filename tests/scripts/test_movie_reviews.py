@@ -1,27 +1,19 @@
 """The movie reviews, a few of them and a tiny model: every step runs."""
 
-import importlib.util
 import json
-import pathlib
-import sys
 import zipfile
 
 import pytest
 
-SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
+from tests.scripts.script import beside
+from tests.scripts.script import load
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def script():
-    """`scripts/movie_reviews.py`, with what is beside it."""
-    sys.path.insert(0, str(SCRIPTS))
-    spec = importlib.util.spec_from_file_location(
-        "movie_reviews_script", SCRIPTS / "movie_reviews.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(SCRIPTS))
+    """`scripts/examples/movie_reviews.py`, with what is beside it."""
+    with beside("examples"):
+        yield load("examples", "movie_reviews")
 
 
 @pytest.fixture

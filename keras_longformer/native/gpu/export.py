@@ -1,6 +1,6 @@
 """Makes IR from the kernels. Needs the triton package, and no GPU.
 
-`scripts/make_gpu_kernels.py` writes what this makes beside this file.
+`scripts/build/gpu_kernels.py` writes what this makes beside this file.
 """
 
 import inspect

@@ -1,8 +1,8 @@
 """Tile sizes, by kernel, dtype and padded head size.
 
-Not measured: chosen by an estimate (docs/gpu_estimate.md), and so that next to
-nothing is spilled from registers and the 99 KiB of shared memory of capability
-8.9 are enough, in code compiled for 8.0, 8.9 and 9.0 (docs/gpu_compile.md).
+Not measured: chosen by an estimate, and so that next to nothing is spilled from
+registers and the 99 KiB of shared memory of capability 8.9 are enough, in code
+compiled for 8.0, 8.9 and 9.0 (tests/native/test_gpu_compile.py).
 """
 
 from typing import NamedTuple

@@ -54,7 +54,7 @@ def marks(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 class CharacterClasses:
     """Knows for every code point whether it is a letter, number or space.
 
-    The classes are data, written by `scripts/make_character_classes.py`,
+    The classes are data, written by `scripts/build/character_classes.py`,
     because they must not change with the Python or ICU version at hand. Two
     gathers find a class: first the block of 256 code points (most blocks are
     alike and stored once), then the code point within it.

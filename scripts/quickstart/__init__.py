@@ -1,1 +1,0 @@
-"""The steps of `scripts/quickstart.py`, in the order of their use."""
