@@ -7,6 +7,9 @@ from keras import ops
 
 from keras_longformer.models.backbone import initializer
 from keras_longformer.ops.masks import EXCLUDED
+from keras_longformer.tasks.multiple_choice.finetuning import (
+    MultipleChoiceFineTuning,
+)
 from keras_longformer.tasks.multiple_choice.preprocessor import SCORINGS
 from keras_longformer.tasks.multiple_choice.preprocessor import (
     LongformerMultipleChoicePreprocessor,
@@ -74,6 +77,7 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
     """
 
     served_cls = ChoiceAnswer
+    finetuning = {"multiple_choice": MultipleChoiceFineTuning}
     preprocessor_cls = LongformerMultipleChoicePreprocessor
     head_weights = (*_CLASSIFIER, "pooler/kernel", "pooler/bias")
 

@@ -71,7 +71,7 @@ def read_squad(
             {"id": "...", "question": "...", "is_impossible": false,
              "answers": [{"text": "...", "answer_start": 17}]}]}]}]}
 
-    XQuAD has the same, and what `scripts/prepare_triviaqa.py` writes, with
+    XQuAD has the same, and what `keras-longformer prepare-triviaqa` writes, with
     `"aliases"` beside `"answers"`.
 
     Args:

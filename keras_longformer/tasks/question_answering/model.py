@@ -8,6 +8,9 @@ from keras_longformer.models.backbone import initializer
 from keras_longformer.ops.masks import EXCLUDED
 from keras_longformer.tasks.question_answering.answers import as_answers
 from keras_longformer.tasks.question_answering.answers import text_of_tokens
+from keras_longformer.tasks.question_answering.finetuning import (
+    QuestionAnsweringFineTuning,
+)
 from keras_longformer.tasks.question_answering.loss import SpanAccuracy
 from keras_longformer.tasks.question_answering.loss import SpanLoss
 from keras_longformer.tasks.question_answering.preprocessor import (
@@ -66,6 +69,7 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
     """
 
     served_cls = SpanAnswer
+    finetuning = {"question_answering": QuestionAnsweringFineTuning}
     preprocessor_cls = LongformerQuestionAnsweringPreprocessor
     default_max_global_tokens = MAX_QUESTION_LENGTH + 1  # and `<s>`
     head_weights = ("qa_outputs/*",)

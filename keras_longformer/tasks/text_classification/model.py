@@ -10,6 +10,15 @@ from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.text_classification import problem_types
+from keras_longformer.tasks.text_classification.finetuning import (
+    ClassFineTuning,
+)
+from keras_longformer.tasks.text_classification.finetuning import (
+    MultiLabelFineTuning,
+)
+from keras_longformer.tasks.text_classification.finetuning import (
+    RegressionFineTuning,
+)
 from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
@@ -84,6 +93,11 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
     """
 
     served_cls = staticmethod(answer_for)
+    finetuning = {
+        "text_classification": ClassFineTuning,
+        "multi_label": MultiLabelFineTuning,
+        "regression": RegressionFineTuning,
+    }
     preprocessor_cls = LongformerTextClassifierPreprocessor
     default_max_global_tokens = 1
     head_weights = (*_HIDDEN, *_LOGITS)

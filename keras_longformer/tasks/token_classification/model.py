@@ -9,6 +9,9 @@ from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.task import LongformerTask
+from keras_longformer.tasks.token_classification.finetuning import (
+    TokenClassificationFineTuning,
+)
 from keras_longformer.tasks.token_classification.preprocessor import (
     LongformerTokenClassifierPreprocessor,
 )
@@ -72,6 +75,7 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
     """
 
     served_cls = WordAnswer
+    finetuning = {"token_classification": TokenClassificationFineTuning}
     preprocessor_cls = LongformerTokenClassifierPreprocessor
     default_max_global_tokens = 0
     head_weights = _CLASSIFIER

@@ -3,9 +3,12 @@
 import dataclasses
 import hashlib
 import random
+from collections.abc import Callable
+from collections.abc import Sequence
 
-from finetune.settings import Settings
 from keras_longformer.data.problems import DataError
+from keras_longformer.finetune.settings import Settings
+from keras_longformer.tasks.finetuning import FineTuning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,16 +18,18 @@ class Examples:
     Attributes:
         train, validation: lists of examples.
         test: list of examples, or `None`.
+        labels: what the task's `learn_labels` found in those to train on.
         digest: str, follows from the training and validation examples.
     """
 
     train: list
     validation: list
     test: list | None
+    labels: Sequence[str] | None
     digest: str
 
 
-def read_examples(task, settings: Settings) -> Examples:
+def read_examples(task: FineTuning, settings: Settings) -> Examples:
     """Reads and checks all files before anything is done with one.
 
     Raises:
@@ -55,11 +60,28 @@ def read_examples(task, settings: Settings) -> Examples:
     train, validation, test = (
         part and part[: settings.limit] for part in (train, validation, test)
     )
-    digest = hashlib.sha256(repr((train, validation)).encode()).hexdigest()
-    return Examples(train, validation, test, digest)
+    return Examples(
+        train, validation, test, labels, digest_of(train, validation)
+    )
 
 
-def hold_out(examples: list, group, share: float, seed: int):
+def digest_of(*parts: list) -> str:
+    """Returns a hash of lists of examples.
+
+    One example after the other: written all at once, they would be in memory
+    twice.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)} examples\n".encode())
+        for example in part:
+            digest.update(repr(example).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def hold_out(
+    examples: list, group: Callable, share: float, seed: int
+) -> tuple[list, list]:
     """Parts examples in two, without parting those of one group.
 
     Args:

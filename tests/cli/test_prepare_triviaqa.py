@@ -1,17 +1,12 @@
 """TriviaQA's layout, made up and small, to SQuAD's."""
 
-import importlib.util
 import json
-import pathlib
 
 import pytest
 
+from keras_longformer.cli.main import main
+from keras_longformer.tasks.question_answering import triviaqa
 from keras_longformer.tasks.question_answering.data import read_squad
-
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "prepare_triviaqa.py"
-spec = importlib.util.spec_from_file_location("prepare_triviaqa", SCRIPT)
-triviaqa = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(triviaqa)
 
 
 def question(identity="tc_1", files=("Ada.txt",), kind="EntityPages", **more):
@@ -140,7 +135,18 @@ def test_refuses_other_files(tmp_path, convert):
         convert([question(files=("gone.txt",))], {})
 
 
-def test_needs_a_folder_of_documents(capsys):
-    with pytest.raises(SystemExit):
-        triviaqa.parse_arguments(["--questions", "q", "--output", "o"])
+def test_command(tmp_path, convert, capsys):
+    convert([question()], {"Ada.txt": "Lovelace"})
+    output = tmp_path / "again.json"
+    arguments = ["prepare-triviaqa", "--questions", str(tmp_path / "qa.json")]
+    arguments += ["--output", str(output)]
+    folder = ["--wikipedia", str(tmp_path / "evidence")]
+    assert main([*arguments, *folder]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["questions", "1"]
+    assert output.read_text() == (tmp_path / "out.json").read_text()
+    with pytest.raises(SystemExit) as info:
+        main(arguments)
+    assert info.value.code == 2
     assert "--wikipedia or --web" in capsys.readouterr().err
+    assert main([*arguments, "--wikipedia", str(tmp_path / "no")]) == 1
+    assert "documents are missing" in capsys.readouterr().err

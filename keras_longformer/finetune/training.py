@@ -7,8 +7,11 @@ import time
 import keras
 import tensorflow as tf
 
-from finetune.examples import Examples
-from finetune.settings import Settings
+from keras_longformer.finetune.examples import Examples
+from keras_longformer.finetune.progress import Progress
+from keras_longformer.finetune.settings import Settings
+from keras_longformer.tasks.finetuning import FineTuning
+from keras_longformer.tasks.finetuning import Outcome
 from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order
@@ -43,7 +46,7 @@ class Training:
 
     def __init__(
         self,
-        task,
+        task: FineTuning,
         settings: Settings,
         examples: Examples,
         states: TrainingStates,
@@ -110,7 +113,7 @@ class Training:
             if restored is not None:
                 step = restored.pop("step")
                 facts = restored
-                print(f"Going on behind batch {step:,}.", flush=True)
+                print(f"Going on after batch {step:,}.", flush=True)
         end = None
         if self.settings.minutes is not None:
             end = time.monotonic() + 60 * self.settings.minutes
@@ -129,6 +132,16 @@ class Training:
         else:
             model.load_weights(self._path(BEST))
         return {**facts, "step": step}
+
+    def measure(self, model, examples: list) -> Outcome:
+        """Measures a model on examples, with a progress bar."""
+        with Progress("Measuring", len(examples)) as progress:
+            return self.task.measure(
+                model,
+                examples,
+                batch_size=self.settings.rows,
+                progress=progress,
+            )
 
     def _epoch(self, model, tensors, step, facts, end):
         """Trains to the end of the epoch or of time; returns the step."""
@@ -156,7 +169,7 @@ class Training:
         return saving.step
 
     def _batches(self, tensors, epoch, done):
-        """The rest of an epoch's batches, behind the `done` first ones."""
+        """The rest of an epoch's batches, after the first `done`."""
         settings = self.settings
         order = epoch_order(len(self.examples.train), settings.seed, epoch)
         indices = tf.data.Dataset.from_tensor_slices(
@@ -164,14 +177,16 @@ class Training:
         )
 
         def look_up(index):
-            x, y = tf.nest.map_structure(lambda t: tf.gather(t, index), tensors)
-            return self.task.look_up(x, y)
+            x, y = tf.nest.map_structure(
+                lambda t: tf.gather(t, index), (tensors.x, tensors.y)
+            )
+            return self.task.look_up(x, y, tensors.shared)
 
         return indices.batch(settings.rows).map(look_up)
 
     def _after_epoch(self, model, step, facts):
         """Measures, keeps the best weights, and saves the state."""
-        outcome = self.task.measure(model, self.examples.validation)
+        outcome = self.measure(model, self.examples.validation)
         value = outcome.metrics[self.task.metric]
         epoch = step // self.batches_per_epoch
         print(
@@ -207,7 +222,7 @@ class Training:
         facts.pop("last_logs", None)
         self.states.save(model, step, facts)
         print(
-            f"Time is over behind batch {step:,}: --resume goes on. What "
+            f"Time is over after batch {step:,}: --resume goes on. What "
             "follows is measured with the weights of now.",
             flush=True,
         )

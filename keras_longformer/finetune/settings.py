@@ -2,32 +2,22 @@
 
 import dataclasses
 
-TASKS = (
-    "question_answering",
-    "text_classification",
-    "multi_label",
-    "regression",
-    "token_classification",
-    "multiple_choice",
-)
-# Beltagy et al., 2020, appendix: WikiHop, IMDB, Hyperpartisan; TriviaQA.
-EPOCHS = {task: 15 for task in TASKS} | {"question_answering": 5}
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """One run.
 
     Attributes:
-        task: str, one of `TASKS`.
+        task: str, what `finding.find_fine_tuning` takes.
         train, validation, test: str, files; of the last two `None` for none.
         validation_share: float, the part of the training examples that is held
             out where there is no `validation`.
         preset: str, the model to start from.
         output: str, the folder to write to.
         max_sequence_length, window_size: int, or `None` for the preset's.
-        epochs, batch_size, peak, warmup, weight_decay: of the training; the
-            warm-up is a part of all updates.
+        epochs, batch_size, peak, warmup, weight_decay: of the training; no
+            `epochs` are the task's own, and the warm-up is a part of all
+            updates.
         rows: int, examples that go through the model at once; gradients of
             `batch_size // rows` are accumulated.
         patience: int, epochs without a better result after which it ends.
@@ -38,7 +28,7 @@ class Settings:
         save_minutes: float, between two saved states within an epoch.
         seed: int.
         export: bool, whether to write a SavedModel.
-        columns: dict of the readers' arguments that were given.
+        options: dict, the options of the task's reader that were given.
     """
 
     task: str
@@ -64,11 +54,9 @@ class Settings:
     save_minutes: float = 15.0
     seed: int = 0
     export: bool = False
-    columns: dict = dataclasses.field(default_factory=dict)
+    options: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if self.epochs is None:
-            object.__setattr__(self, "epochs", EPOCHS[self.task])
         if self.rows < 1 or self.batch_size % self.rows:
             raise ValueError(
                 "--rows must divide --batch-size, whose examples go through "

@@ -1,55 +1,71 @@
-"""Questions about contexts of any length."""
+"""Fine-tuning on questions about contexts of any length."""
 
 import numpy as np
 import tensorflow as tf
 
-import keras_longformer
-from finetune import pictures
-from finetune.outcomes import Outcome
-from finetune.settings import Settings
+from keras_longformer.tasks.finetuning import FineTuning
+from keras_longformer.tasks.finetuning import Option
+from keras_longformer.tasks.finetuning import Outcome
+from keras_longformer.tasks.finetuning import Tensors
+from keras_longformer.tasks.finetuning import in_parts
 from keras_longformer.tasks.question_answering import data
 from keras_longformer.tasks.question_answering import metrics as squad_metrics
+from keras_longformer.tasks.question_answering import pictures
 
 AT_ONCE = 16  # Questions; their windows are in memory together.
+# What there is to be learned: a second label where questions have no answer.
+ANSWER, NO_ANSWER = "answer", "no answer"
 
 
-class QuestionAnswering:
-    """The task of `LongformerQuestionAnswering`."""
+class QuestionAnsweringFineTuning(FineTuning):
+    """Spans of contexts, by the official metric that the file's kind has."""
 
     metric = "f1"
-
-    def __init__(self, settings: Settings):
-        self.settings = settings
-        self.labels = None
-        self.has_unanswerable = False
+    epochs = 5  # Beltagy et al., 2020, appendix: TriviaQA.
+    files = (
+        "SQuAD's JSON: SQuAD 1.1 and 2.0, XQuAD, and what "
+        "`keras-longformer prepare-triviaqa` writes"
+    )
+    options = (
+        Option(
+            "join_paragraphs",
+            "make one long context of the paragraphs of an article",
+            bool,
+        ),
+    )
 
     def read(self, path, labels=None):
-        return data.read_squad(path, **self.settings.columns)
+        return data.read_squad(path, **self.given)
 
     def learn_labels(self, examples):
-        """Sees whether there are questions that are not to be answered."""
-        self.has_unanswerable = any(not e.golds for e in examples)
+        has_none = any(not e.golds for e in examples)
+        return (ANSWER, NO_ANSWER) if has_none else (ANSWER,)
 
     def group(self, example):
         return example.context
 
-    def open(self, **options):
-        model = keras_longformer.LongformerQuestionAnswering.from_preset(
-            self.settings.preset, **options
+    def open(self, preset, labels, **options):
+        model = self.task_cls.from_preset(preset, **options)
+        # A test set's longest question is not known yet; and where all
+        # questions have answers, a row that lost its answer says nothing.
+        reading = {"long_questions": "truncate"}
+        if labels is not None and NO_ANSWER not in labels:
+            reading["lost_answers"] = "skip"
+        preprocessor = model.preprocessor
+        model.preprocessor = type(preprocessor).from_config(
+            {
+                **preprocessor.get_config(),
+                "tokenizer": preprocessor.tokenizer,
+                **reading,
+            }
         )
-        # Where all questions have answers, a row that lost its answer says
-        # nothing; and a test set's longest question is not known yet.
-        model.preprocessor.long_questions = "truncate"
-        if not self.has_unanswerable:
-            model.preprocessor.lost_answers = "skip"
         return model
 
     def tensors(self, examples, model):
         contexts = {}
         for example in examples:
             contexts.setdefault(example.context, len(contexts))
-        self._contexts = tf.constant(list(contexts))
-        return (
+        return Tensors(
             {
                 "question": tf.constant([e.question for e in examples]),
                 "context": tf.constant([contexts[e.context] for e in examples]),
@@ -62,20 +78,20 @@ class QuestionAnswering:
                     [[a.start for a in e.answers] for e in examples], tf.int32
                 ),
             },
+            shared=tf.constant(list(contexts)),
         )
 
-    def look_up(self, x, y):
-        """Puts contexts where their indices are, in a batch."""
-        return {**x, "context": tf.gather(self._contexts, x["context"])}, y
+    def look_up(self, x, y, shared):
+        """Puts contexts where their indices are: many questions share one."""
+        return {**x, "context": tf.gather(shared, x["context"])}, y
 
-    def measure(self, model, examples):
+    def measure(self, model, examples, batch_size=8, progress=None):
         answers, no_answer, spans = {}, {}, {}
-        for begin in range(0, len(examples), AT_ONCE):
-            part = examples[begin : begin + AT_ONCE]
+        for part in in_parts(examples, progress, AT_ONCE):
             said = model.answer(
                 [e.question for e in part],
                 [e.context for e in part],
-                batch_size=self.settings.rows,
+                batch_size=batch_size,
             )
             for i, example in enumerate(part):
                 answers[example.id] = said["answer"][i]
@@ -83,7 +99,6 @@ class QuestionAnswering:
                     said["no_answer_score"][i] - said["score"][i]
                 )
                 spans[example.id] = (int(said["start"][i]), int(said["end"][i]))
-        metrics = self._metrics(examples, answers, no_answer)
         predictions = [
             {
                 "id": e.id,
@@ -100,16 +115,19 @@ class QuestionAnswering:
         def draw(figure):
             pictures.span_errors(figure.subplots(), errors)
 
-        return Outcome(metrics, predictions, draw)
+        return Outcome(
+            _metrics(examples, answers, no_answer), predictions, draw
+        )
 
-    def _metrics(self, examples, answers, no_answer):
-        golds = {e.id: e.golds for e in examples}
-        if not all(golds.values()):
-            # An answer whose "no answer" scores higher is taken back.
-            return squad_metrics.squad_v2(golds, answers, no_answer, 0.0)
-        if any(e.aliases for e in examples):
-            return squad_metrics.triviaqa(golds, answers)
-        return squad_metrics.squad_v1(golds, answers)
+
+def _metrics(examples, answers, no_answer):
+    golds = {e.id: e.golds for e in examples}
+    if not all(golds.values()):
+        # An answer whose "no answer" scores higher is taken back.
+        return squad_metrics.squad_v2(golds, answers, no_answer, 0.0)
+    if any(e.aliases for e in examples):
+        return squad_metrics.triviaqa(golds, answers)
+    return squad_metrics.squad_v1(golds, answers)
 
 
 def span_error(span: tuple[int, int], question: data.Question) -> str:

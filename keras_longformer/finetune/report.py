@@ -9,9 +9,9 @@ import platform
 import shutil
 from importlib import metadata
 
-from finetune import pictures
-from finetune.outcomes import Outcome
-from finetune.settings import Settings
+from keras_longformer.finetune import pictures
+from keras_longformer.finetune.settings import Settings
+from keras_longformer.tasks.finetuning import Outcome
 
 PACKAGES = ("keras_longformer", "tensorflow", "keras", "keras-hub", "numpy")
 
@@ -38,13 +38,40 @@ def write(
         metric: str, the name of the metric that chose the epoch.
         seconds: float, that the run took.
     """
-    folder = pathlib.Path(settings.output)
-    pictures.save(
-        outcome.draw,
-        f"{settings.task.replace('_', ' ')}: {count:,} examples of "
-        f"{os.path.basename(measured)}",
-        str(folder / "report.png"),
+    folder = settings.output
+    write_outcome(
+        outcome,
+        folder,
+        title=title(settings.task, measured, count),
+        facts={
+            "measured_on": measured,
+            "examples": count,
+            "best_epoch": facts["best_epoch"],
+            "paused": facts["paused"],
+            "history": facts["history"],
+            "settings": dataclasses.asdict(settings),
+        },
     )
+    page = _page(outcome, measured, count, facts, settings, metric, seconds)
+    _write(pathlib.Path(folder) / "report.md", page)
+
+
+def write_outcome(
+    outcome: Outcome, folder: str, *, title: str, facts: dict
+) -> None:
+    """Writes `metrics.json`, `predictions.jsonl` and `report.png`.
+
+    Each appears whole or not at all.
+
+    Args:
+        outcome: what was measured.
+        folder: str, made if it is not there.
+        title: str, above the picture.
+        facts: dict for JSON: what there is to say beside the metrics.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures.save(outcome.draw, title, str(folder / "report.png"))
     _write(
         folder / "predictions.jsonl",
         "".join(
@@ -52,30 +79,20 @@ def write(
             for one in outcome.predictions
         ),
     )
-    _write(
-        folder / "metrics.json",
-        json.dumps(
-            {
-                "metrics": outcome.metrics,
-                "measured_on": measured,
-                "examples": count,
-                "best_epoch": facts["best_epoch"],
-                "paused": facts["paused"],
-                "history": facts["history"],
-                "settings": dataclasses.asdict(settings),
-            },
-            indent=1,
-        )
-        + "\n",
-    )
-    page = _page(outcome, measured, count, facts, settings, metric, seconds)
-    _write(folder / "report.md", page)
+    content = {"metrics": outcome.metrics, **facts}
+    _write(folder / "metrics.json", json.dumps(content, indent=1) + "\n")
 
 
 def replace_folder(new: str, target: str) -> None:
-    """Renames a finished folder, in the place of an older one."""
+    """Renames a finished folder, instead of an older one."""
     shutil.rmtree(target, ignore_errors=True)
     os.rename(new, target)
+
+
+def title(task: str, measured: str, count: int) -> str:
+    """Returns what stands above a picture."""
+    name = task.rpartition(":")[2].replace("_", " ")
+    return f"{name}: {count:,} examples of {os.path.basename(measured)}"
 
 
 def _write(path, text):

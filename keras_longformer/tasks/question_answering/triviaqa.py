@@ -1,35 +1,9 @@
-"""Writes TriviaQA as questions with contexts and answers, in SQuAD's layout.
+"""Questions of TriviaQA as questions with contexts and answers.
 
-Command:
-    python scripts/prepare_triviaqa.py --questions qa/wikipedia-train.json
-        --wikipedia evidence/wikipedia [--web evidence/web] --output train.json
-        [--words 4096] [--rows questions]
-
-TriviaQA's archive has questions (`qa/*.json`) and, in `evidence/`, the
-documents that may hold the answers; where in them is not said. As for the
-paper, the documents of a question are put one behind the other, cut to
---words words, and every place where any alias of the answer stands is an
-answer: the model is trained to find one of them, whichever. Compared are
-normal forms: NFKC, lower case, any dash or quote as the plain one, any white
-space as one blank, and only whole words. What is written is the text as it
-stands in the document, with its offset.
-
-With `--rows documents` each document of a question makes a row of its own,
-`QUESTION--DOCUMENT`, as in the published conversion.
-
-Questions whose answer is in no document are left out of a training file and
-kept in others, as they count there. The aliases are written beside the
-answers, for the metric. Documents that are missing, and questions that are
-left out, are counted. finetune.py reads the result:
-
-    python scripts/finetune.py --task question_answering --train train.json
-        --validation dev.json ...
-
-Time: some minutes for the 61,888 questions of wikipedia-train (estimated, not
-measured); memory: the questions, and one question's documents.
+Where in its documents the answers stand TriviaQA does not say: they are looked
+for, in normal forms.
 """
 
-import argparse
 import json
 import os
 import re
@@ -56,7 +30,7 @@ def normal_form(text: str) -> tuple[str, list[int]]:
     begin = 0
     while begin < len(text):
         end = begin + 1
-        # A letter and the accents behind it are one character.
+        # A letter and the accents after it are one character.
         while end < len(text) and unicodedata.combining(text[end]):
             end += 1
         form = unicodedata.normalize("NFKC", text[begin:end])
@@ -95,10 +69,10 @@ def find_answers(text: str, aliases: list[str]) -> list[dict]:
     for match in pattern.finditer(form):
         start, end = match.span(1)
         first = origins[start]
-        behind = origins[end]
-        while behind > first and text[behind - 1].isspace():
-            behind -= 1
-        answers.append({"text": text[first:behind], "answer_start": first})
+        after = origins[end]
+        while after > first and text[after - 1].isspace():
+            after -= 1
+        answers.append({"text": text[first:after], "answer_start": first})
     return answers
 
 
@@ -244,42 +218,3 @@ def convert(
         json.dump({"version": "1.1", "data": articles}, file)
     os.replace(temporary, output)
     return converter.counts
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="prepare_triviaqa",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--questions", required=True, metavar="FILE")
-    parser.add_argument("--output", required=True, metavar="FILE")
-    parser.add_argument("--wikipedia", metavar="FOLDER", help="of EntityPages")
-    parser.add_argument("--web", metavar="FOLDER", help="of SearchResults")
-    parser.add_argument(
-        "--words",
-        type=int,
-        default=4096,
-        help="the most of a context (default: %(default)s)",
-    )
-    parser.add_argument("--rows", choices=ROWS, default=ROWS[0])
-    given = parser.parse_args(arguments)
-    if given.wikipedia is None and given.web is None:
-        parser.error("name a folder of documents: --wikipedia or --web")
-    if given.words < 1:
-        parser.error("--words must be 1 or more")
-    return given
-
-
-def main() -> None:
-    given = vars(parse_arguments())
-    try:
-        counts = convert(given.pop("questions"), given.pop("output"), **given)
-    except (OSError, ValueError) as error:
-        sys.exit(f"prepare_triviaqa: {error}")
-    for name, count in counts.items():
-        print(f"{name.replace('_', ' '):20}{count:>12,}")
-
-
-if __name__ == "__main__":
-    main()
