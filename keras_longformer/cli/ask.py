@@ -3,7 +3,7 @@
     keras-longformer ask --server localhost:8501 --model reviews review.txt
     keras-longformer ask --model answers --question "Who?" document.txt
     keras-longformer ask --model reviews --status
-    keras-longformer ask --server https://host:8500 --protocol grpc --model m < lines
+    keras-longformer ask --server https://host:8500 --protocol grpc --model m <t
 
 Reads one text from each file, or one from each line of standard input, and
 writes one line of JSON for each, such as

@@ -1,7 +1,7 @@
 """Fine-tunes a Longformer on a file of data, measures it and exports it.
 
     keras-longformer finetune --task question_answering --train train.json \\
-        --validation dev.json --preset path/to/roberta-base --output out --export
+        --validation dev.json --preset path/to/roberta --output out --export
     keras-longformer finetune --task text_classification --train reviews.csv \\
         --text-column review --label-column stars --preset longformer-base \\
         --output stars

@@ -17,8 +17,11 @@ import sys
 from importlib import metadata
 
 COMMANDS = (
+    "convert",
     "finetune",
     "evaluate",
+    "predict",
+    "export",
     "verify",
     "ask",
     "prepare-triviaqa",

@@ -65,7 +65,12 @@ def read_hugging_face(preset: str, *, load_weights: bool = True) -> Preset:
     return Preset(checkpoint.source, config, arrays, *tokenizer, head=head)
 
 
-def save_hugging_face(model: keras.Model, folder: str) -> None:
+def save_hugging_face(
+    model: keras.Model,
+    folder: str,
+    *,
+    tokenizer: keras.layers.Layer | None = None,
+) -> None:
     """Writes a model as a folder that `transformers` loads.
 
     `config.json`, `model.safetensors` (float32) and, if the model has a
@@ -85,6 +90,8 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
         model: a `LongformerBackbone` or a task with one.
         folder: str, made if it is not there; files of these names are
             replaced.
+        tokenizer: what to write instead of the preprocessor's tokenizer; a
+            backbone has none of its own.
 
     Raises:
         ValueError: the model is dilated or causal, or has weights or a head
@@ -122,7 +129,9 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
         prefix="" if architecture == BARE else "longformer.",
     )
     os.makedirs(folder, exist_ok=True)
-    tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
+    if tokenizer is None:
+        preprocessor = getattr(model, "preprocessor", None)
+        tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is not None:
         _write_tokenizer(tokenizer, folder, keywords["max_sequence_length"])
     _write(

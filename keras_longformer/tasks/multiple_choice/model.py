@@ -14,6 +14,7 @@ from keras_longformer.tasks.multiple_choice.preprocessor import SCORINGS
 from keras_longformer.tasks.multiple_choice.preprocessor import (
     LongformerMultipleChoicePreprocessor,
 )
+from keras_longformer.tasks.multiple_choice.said import choice_rows
 from keras_longformer.tasks.multiple_choice.served import ChoiceAnswer
 from keras_longformer.tasks.task import LongformerTask
 
@@ -78,6 +79,7 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
 
     served_cls = ChoiceAnswer
     finetuning = {"multiple_choice": MultipleChoiceFineTuning}
+    said = staticmethod(choice_rows)
     preprocessor_cls = LongformerMultipleChoicePreprocessor
     head_weights = (*_CLASSIFIER, "pooler/kernel", "pooler/bias")
 

@@ -19,6 +19,7 @@ from keras_longformer.tasks.question_answering.preprocessor import (
 from keras_longformer.tasks.question_answering.preprocessor import (
     LongformerQuestionAnsweringPreprocessor,
 )
+from keras_longformer.tasks.question_answering.said import answer_rows
 from keras_longformer.tasks.question_answering.served import SpanAnswer
 from keras_longformer.tasks.question_answering.spans import MAX_ANSWER_LENGTH
 from keras_longformer.tasks.question_answering.spans import NUM_BEST
@@ -70,6 +71,7 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
 
     served_cls = SpanAnswer
     finetuning = {"question_answering": QuestionAnsweringFineTuning}
+    said = staticmethod(answer_rows)
     preprocessor_cls = LongformerQuestionAnsweringPreprocessor
     default_max_global_tokens = MAX_QUESTION_LENGTH + 1  # and `<s>`
     head_weights = ("qa_outputs/*",)

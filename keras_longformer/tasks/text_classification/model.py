@@ -22,6 +22,7 @@ from keras_longformer.tasks.text_classification.finetuning import (
 from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
+from keras_longformer.tasks.text_classification.said import class_rows
 from keras_longformer.tasks.text_classification.served import answer_for
 
 _HIDDEN = ("pooled_dense/kernel", "pooled_dense/bias")
@@ -98,6 +99,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         "multi_label": MultiLabelFineTuning,
         "regression": RegressionFineTuning,
     }
+    said = staticmethod(class_rows)
     preprocessor_cls = LongformerTextClassifierPreprocessor
     default_max_global_tokens = 1
     head_weights = (*_HIDDEN, *_LOGITS)

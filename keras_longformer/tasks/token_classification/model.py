@@ -15,6 +15,7 @@ from keras_longformer.tasks.token_classification.finetuning import (
 from keras_longformer.tasks.token_classification.preprocessor import (
     LongformerTokenClassifierPreprocessor,
 )
+from keras_longformer.tasks.token_classification.said import word_rows
 from keras_longformer.tasks.token_classification.served import WordAnswer
 from keras_longformer.tasks.token_classification.words import as_words
 from keras_longformer.tasks.token_classification.words import words_of_tokens
@@ -76,6 +77,7 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
 
     served_cls = WordAnswer
     finetuning = {"token_classification": TokenClassificationFineTuning}
+    said = staticmethod(word_rows)
     preprocessor_cls = LongformerTokenClassifierPreprocessor
     default_max_global_tokens = 0
     head_weights = _CLASSIFIER
