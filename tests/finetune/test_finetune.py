@@ -45,7 +45,7 @@ def run(task, output, preset, resume=False, **more):
         task,
         preset=preset,
         output=str(output),
-        **{"epochs": 1, "batch_size": 4, "rows": 2, **more},
+        **{"epochs": 1, "batch_size": 2, "rows": 2, **more},
     )
     return finetune.run(settings, resume)
 
@@ -65,8 +65,14 @@ def check_files(output, outcome, count):
     assert not [path for name in unfinished for path in output.glob(name)]
 
 
-def test_goes_on_to_the_very_same_weights(preset, classes, tmp_path):
-    more = {"train": classes, "validation": classes, "epochs": 2}
+@pytest.mark.parametrize(
+    "epochs, batch_size", [(1, 2), pytest.param(2, 4, marks=pytest.mark.slow)]
+)
+def test_goes_on_to_the_very_same_weights(
+    preset, classes, tmp_path, epochs, batch_size
+):
+    more = {"train": classes, "validation": classes}
+    more |= {"epochs": epochs, "batch_size": batch_size}
     task = "text_classification"
     whole = run(task, tmp_path / "whole", preset, **more)
     check_files(tmp_path / "whole", whole, 14)
@@ -81,7 +87,7 @@ def test_goes_on_to_the_very_same_weights(preset, classes, tmp_path):
         run(task, output, preset, **more, resume=True, seed=3)
     parts = run(task, output, preset, **more, resume=True)
     metrics = json.loads((output / "metrics.json").read_text())
-    assert not metrics["paused"] and len(metrics["history"]) == 2
+    assert not metrics["paused"] and len(metrics["history"]) == epochs
     assert parts.predictions == whole.predictions
 
     again = finetune.evaluate(
@@ -210,13 +216,13 @@ def test_answers_questions(preset, tmp_path):
     check_files(output, outcome, 3)
     task = json.loads((output / "model" / "task.json").read_text())
     assert task["config"]["preprocessor"]["config"]["lost_answers"] == "skip"
-    questions = klf_read_squad(path)
+    questions = read_squad(path)
     for question, one in zip(questions, outcome.predictions):
         start, text = one["start"], one["prediction"]
         assert question.context[start : start + len(text)] == text
 
 
-def klf_read_squad(path, **options):
+def read_squad(path, **options):
     cls, fine_tuning = find_fine_tuning("question_answering")
     return fine_tuning(cls, **options).read(path)
 
@@ -249,7 +255,7 @@ def test_answers_xquad_with_joined_paragraphs(preset, tmp_path, shared_data):
         options={"join_paragraphs": True},
     )
     check_files(output, outcome, 4)
-    questions = klf_read_squad(path, join_paragraphs=True)[:4]
+    questions = read_squad(path, join_paragraphs=True)[:4]
     said = {one["id"]: one["prediction"] for one in outcome.predictions}
     assert outcome.metrics == squad_metrics.squad_v1(
         {q.id: q.golds for q in questions}, said
