@@ -12,6 +12,8 @@ import keras_longformer
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_longformer"
 
 FLOORS = {
+    "cli": 8,
+    "finetune": 7,
     "tasks": 6,
     "serving": 5,
     "training": 4,

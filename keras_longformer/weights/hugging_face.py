@@ -59,7 +59,12 @@ def read_hugging_face(
     )
 
 
-def save_hugging_face(model: keras.Model, folder: str) -> None:
+def save_hugging_face(
+    model: keras.Model,
+    folder: str,
+    *,
+    tokenizer: keras.layers.Layer | None = None,
+) -> None:
     """Writes a model as a folder that `transformers` loads.
 
     `config.json`, `model.safetensors` (float32) and, if the model has a
@@ -81,6 +86,8 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
             what its head is there.
         folder: str, made if it is not there; files of these names are
             replaced.
+        tokenizer: what to write instead of the preprocessor's tokenizer; a
+            backbone has none of its own.
 
     Raises:
         ValueError: the model is dilated, causal, counts positions otherwise,
@@ -118,7 +125,9 @@ def save_hugging_face(model: keras.Model, folder: str) -> None:
         prefix=f"{LONGFORMER.prefixes[0]}." if head_modules else "",
     )
     os.makedirs(folder, exist_ok=True)
-    tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
+    if tokenizer is None:
+        preprocessor = getattr(model, "preprocessor", None)
+        tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is not None:
         files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
         for name, text in files.items():

@@ -2,17 +2,15 @@
 
 import json
 import os
-import pathlib
-import runpy
 import shutil
 import socket
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
+from keras_longformer.cli.main import main
 from keras_longformer.client import client as serving_client
 from keras_longformer.client.client import ServingClient
 from keras_longformer.client.client import ServingError
@@ -177,21 +175,24 @@ def test_a_server_without_xla_refuses_what_needs_it(embedder):
     model.close()
 
 
-def test_query_server(server, monkeypatch, capsys, tmp_path):
-    script = pathlib.Path(__file__).parents[2] / "scripts" / "query_server.py"
+def test_ask(server, capsys, tmp_path):
     (tmp_path / "text").write_bytes(b"good \xff")
-    base = ["query_server", "--server", server["rest"], "--model", "reviews"]
+    base = ["ask", "--server", server["rest"], "--model", "reviews"]
 
     def lines(*arguments):
-        monkeypatch.setattr(sys, "argv", [*base, *arguments])
-        runpy.run_path(str(script), run_name="__main__")
+        assert main([*base, *arguments]) == 0
         return [json.loads(x) for x in capsys.readouterr().out.splitlines()]
 
-    (row,) = lines(str(tmp_path / "text"))
+    text = str(tmp_path / "text")
+    (row,) = lines(text)
     assert row["label"] in ("bad", "good") and len(row["logits"]) == 2
+    assert lines(text, text, "--json") == [[row, row]]
     assert lines("--status") == [{"version": 1, "state": "AVAILABLE"}]
-    with pytest.raises(SystemExit, match="asked for 'nonsense'"):
-        lines("--signature", "nonsense", str(tmp_path / "text"))
+    assert main([*base, "--signature", "nonsense", text]) == 1
+    assert "asked for 'nonsense'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as info:
+        main([*base, "--client-key", "k"])
+    assert info.value.code == 2
 
 
 def test_arguments():

@@ -7,6 +7,7 @@ from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.masked_lm.preprocessor import (
     LongformerMaskedLMPreprocessor,
 )
+from keras_longformer.tasks.masked_lm.said import mask_rows
 from keras_longformer.tasks.masked_lm.served import MaskAnswer
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.weights.names import DENSE
@@ -47,6 +48,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
     """
 
     served_cls = MaskAnswer
+    said = staticmethod(mask_rows)
     preprocessor_cls = LongformerMaskedLMPreprocessor
     default_max_global_tokens = 0
     hugging_face_class = "LongformerForMaskedLM"

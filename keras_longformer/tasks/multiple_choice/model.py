@@ -7,10 +7,14 @@ from keras import ops
 
 from keras_longformer.models.backbone import initializer
 from keras_longformer.ops.masks import EXCLUDED
+from keras_longformer.tasks.multiple_choice.finetuning import (
+    MultipleChoiceFineTuning,
+)
 from keras_longformer.tasks.multiple_choice.preprocessor import SCORINGS
 from keras_longformer.tasks.multiple_choice.preprocessor import (
     LongformerMultipleChoicePreprocessor,
 )
+from keras_longformer.tasks.multiple_choice.said import choice_rows
 from keras_longformer.tasks.multiple_choice.served import ChoiceAnswer
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
@@ -76,6 +80,8 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
     """
 
     served_cls = ChoiceAnswer
+    finetuning = {"multiple_choice": MultipleChoiceFineTuning}
+    said = staticmethod(choice_rows)
     preprocessor_cls = LongformerMultipleChoicePreprocessor
     hugging_face_class = "LongformerForMultipleChoice"
     head_modules = (

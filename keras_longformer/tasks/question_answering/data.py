@@ -71,8 +71,8 @@ def read_squad(
             {"id": "...", "question": "...", "is_impossible": false,
              "answers": [{"text": "...", "answer_start": 17}]}]}]}]}
 
-    XQuAD has the same, and what `scripts/prepare_triviaqa.py` writes, with
-    `"aliases"` beside `"answers"`.
+    XQuAD has the same, and what `keras-longformer prepare-triviaqa` writes,
+    with `"aliases"` beside `"answers"`.
 
     Args:
         path: str, a UTF-8 file.

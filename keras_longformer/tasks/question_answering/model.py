@@ -7,6 +7,9 @@ from keras_longformer.models.backbone import initializer
 from keras_longformer.ops.masks import EXCLUDED
 from keras_longformer.tasks.question_answering.answers import as_answers
 from keras_longformer.tasks.question_answering.answers import text_of_tokens
+from keras_longformer.tasks.question_answering.finetuning import (
+    QuestionAnsweringFineTuning,
+)
 from keras_longformer.tasks.question_answering.loss import SpanAccuracy
 from keras_longformer.tasks.question_answering.loss import SpanLoss
 from keras_longformer.tasks.question_answering.preprocessor import (
@@ -15,6 +18,7 @@ from keras_longformer.tasks.question_answering.preprocessor import (
 from keras_longformer.tasks.question_answering.preprocessor import (
     LongformerQuestionAnsweringPreprocessor,
 )
+from keras_longformer.tasks.question_answering.said import answer_rows
 from keras_longformer.tasks.question_answering.served import SpanAnswer
 from keras_longformer.tasks.question_answering.spans import MAX_ANSWER_LENGTH
 from keras_longformer.tasks.question_answering.spans import NUM_BEST
@@ -67,6 +71,8 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
     """
 
     served_cls = SpanAnswer
+    finetuning = {"question_answering": QuestionAnsweringFineTuning}
+    said = staticmethod(answer_rows)
     preprocessor_cls = LongformerQuestionAnsweringPreprocessor
     default_max_global_tokens = MAX_QUESTION_LENGTH + 1  # and `<s>`
     hugging_face_class = "LongformerForQuestionAnswering"

@@ -11,9 +11,19 @@ from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.text_classification import problem_types
+from keras_longformer.tasks.text_classification.finetuning import (
+    ClassFineTuning,
+)
+from keras_longformer.tasks.text_classification.finetuning import (
+    MultiLabelFineTuning,
+)
+from keras_longformer.tasks.text_classification.finetuning import (
+    RegressionFineTuning,
+)
 from keras_longformer.tasks.text_classification.preprocessor import (
     LongformerTextClassifierPreprocessor,
 )
+from keras_longformer.tasks.text_classification.said import class_rows
 from keras_longformer.tasks.text_classification.served import answer_of_problem
 from keras_longformer.weights.names import DENSE
 
@@ -83,6 +93,12 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
     """
 
     served_cls = staticmethod(answer_of_problem)
+    finetuning = {
+        "text_classification": ClassFineTuning,
+        "multi_label": MultiLabelFineTuning,
+        "regression": RegressionFineTuning,
+    }
+    said = staticmethod(class_rows)
     preprocessor_cls = LongformerTextClassifierPreprocessor
     default_max_global_tokens = 1
     hugging_face_class = "LongformerForSequenceClassification"

@@ -10,9 +10,13 @@ from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
+from keras_longformer.tasks.token_classification.finetuning import (
+    TokenClassificationFineTuning,
+)
 from keras_longformer.tasks.token_classification.preprocessor import (
     LongformerTokenClassifierPreprocessor,
 )
+from keras_longformer.tasks.token_classification.said import word_rows
 from keras_longformer.tasks.token_classification.served import WordAnswer
 from keras_longformer.tasks.token_classification.words import words_of_tokens
 from keras_longformer.text.coercion import as_ragged
@@ -72,6 +76,8 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
     """
 
     served_cls = WordAnswer
+    finetuning = {"token_classification": TokenClassificationFineTuning}
+    said = staticmethod(word_rows)
     preprocessor_cls = LongformerTokenClassifierPreprocessor
     default_max_global_tokens = 0
     hugging_face_class = "LongformerForTokenClassification"

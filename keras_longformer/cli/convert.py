@@ -1,0 +1,65 @@
+"""Makes any checkpoint that can be read long, and writes it.
+
+    keras-longformer convert path/to/roberta-base longformer-base \\
+        --max-sequence-length 4096 --window-size 512
+    keras-longformer convert hf://owner/name out --to preset
+    keras-longformer convert path/to/roberta-base out \\
+        --task LongformerTextClassifier --json
+
+The checkpoint is a Hugging Face folder or hf:// handle of a Longformer or
+RoBERTa, a KerasHub preset, or a folder that `save_to_preset` wrote. It keeps
+the head that it has, such as that of masked language modelling; without one,
+the encoder alone is written. The result is for `transformers`, or with
+`--to preset` for `from_preset`. At the end the hidden states of what was
+written are compared with the checkpoint's, on a text short enough for both.
+"""
+
+import argparse
+
+from keras_longformer.cli.arguments import add_json
+from keras_longformer.cli.arguments import add_lengths
+from keras_longformer.cli.arguments import keywords
+from keras_longformer.cli.arguments import write_result
+
+SUMMARY = "make a checkpoint long, write it for transformers or Keras"
+
+
+def add_arguments(
+    parser: argparse.ArgumentParser, arguments: list[str]
+) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("preset", metavar="PRESET")
+    parser.add_argument("output", metavar="OUTPUT", help="a new folder")
+    parser.add_argument(
+        "--to",
+        choices=("hugging_face", "preset"),
+        default="hugging_face",
+        help="(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help="a task's class (default: the one whose head is there)",
+    )
+    parser.add_argument(
+        "--positions",
+        choices=("copy", "sinusoidal", "random"),
+        default="copy",
+        help="what new positions are made of (default: %(default)s, the "
+        "paper's)",
+    )
+    add_lengths(parser)
+    add_json(parser)
+
+
+def run(given: dict) -> int:
+    """Runs the command."""
+    from keras_longformer.finetune.conversion import convert
+
+    as_json = given.pop("json")
+    lengths = keywords(given, "max_sequence_length", "window_size")
+    result = convert(
+        given.pop("preset"), given.pop("output"), **given, **lengths
+    )
+    write_result(result, as_json)
+    return 0

@@ -1,0 +1,93 @@
+"""Writes a model as a SavedModel that TF Serving answers raw text with.
+
+    keras-longformer export reviews/model saved_models/reviews
+    keras-longformer export reviews/model saved_models/reviews \\
+        --over-long windows --bad-texts report --buckets 256 1024 4096
+    keras-longformer export path/to/longformer saved_models/vectors \\
+        --task LongformerEmbedder --json
+
+Writes the next version, OUTPUT/1, OUTPUT/2, ..., whole or not at all, and
+prints its folder. `keras-longformer verify OUTPUT` checks it.
+"""
+
+import argparse
+
+from keras_longformer.cli.arguments import add_json
+from keras_longformer.cli.arguments import add_lengths
+from keras_longformer.cli.arguments import count
+from keras_longformer.cli.arguments import keywords
+from keras_longformer.cli.arguments import write_result
+
+SUMMARY = "write a SavedModel for TF Serving"
+
+
+def add_arguments(
+    parser: argparse.ArgumentParser, arguments: list[str]
+) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("preset", metavar="PRESET")
+    parser.add_argument("output", metavar="OUTPUT", help="the model's folder")
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help="a task's class (default: the one whose head is there)",
+    )
+    parser.add_argument(
+        "--over-long",
+        choices=("truncate", "head_tail", "windows"),
+        default="truncate",
+        help="what is read of texts longer than the model (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--bad-texts",
+        choices=("fail", "report"),
+        default="fail",
+        help="whether a text that cannot be read fails its request, or has "
+        "its reason in the output `error` (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--buckets",
+        type=count,
+        nargs="+",
+        metavar="TOKENS",
+        help="lengths that rows are padded to (default: 256, 512, ...)",
+    )
+    parser.add_argument(
+        "--batch-sizes",
+        type=count,
+        nargs="+",
+        metavar="N",
+        help="that a server batches to, and that are warmed up (default: 1 2 "
+        "4 8)",
+    )
+    parser.add_argument("--class-names", nargs="+", metavar="NAME")
+    parser.add_argument(
+        "--xla", action="store_true", help="add a signature that XLA compiles"
+    )
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="add signatures with the compiled kernel, for GPUs",
+    )
+    parser.add_argument(
+        "--served-from",
+        metavar="PATH",
+        help="the folder as the server sees it, for its configuration files",
+    )
+    add_lengths(parser)
+    add_json(parser)
+
+
+def run(given: dict) -> int:
+    """Runs the command."""
+    from keras_longformer.finetune.opening import open_task
+    from keras_longformer.serving.export import export_saved_model
+
+    as_json = given.pop("json")
+    lengths = keywords(given, "max_sequence_length", "window_size")
+    lists = keywords(given, "buckets", "batch_sizes", "class_names")
+    model = open_task(given.pop("preset"), given.pop("task"), **lengths)
+    folder = export_saved_model(model, given.pop("output"), **given, **lists)
+    write_result({"path": folder, "model": type(model).__name__}, as_json)
+    return 0

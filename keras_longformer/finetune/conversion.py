@@ -1,0 +1,158 @@
+"""Makes checkpoints long, and writes them in another form."""
+
+import os
+import shutil
+
+import keras
+import numpy as np
+
+from keras_longformer import weights
+from keras_longformer.finetune.finding import find_task
+from keras_longformer.finetune.opening import task_of
+from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+
+FORMS = ("hugging_face", "preset")
+MOST_COMPARED = 128  # Tokens: the numbers are as equal with more.
+
+
+def convert(
+    preset: str,
+    output: str,
+    *,
+    to: str = "hugging_face",
+    task: str | None = None,
+    positions: str = "copy",
+    **options,
+) -> dict:
+    """Opens a checkpoint, makes it long, and writes it.
+
+    Args:
+        preset: str, what `from_preset` opens.
+        output: str, a folder, new or empty.
+        to: `"hugging_face"`, for `transformers`, or `"preset"`, for
+            `from_preset` and KerasHub.
+        task: str, what `finding.find_task` takes; by default the task whose
+            head the checkpoint has, and without one the backbone alone.
+        positions: str, how new positions are made, as for `from_preset`.
+        **options: those of `from_preset`: `max_sequence_length`,
+            `window_size`.
+
+    Returns:
+        Dict of `output`, `form`, `model` (the class's name),
+        `max_sequence_length`, `window_size`, `tokenizer` (whether it was
+        written too), and `largest_difference` of a hidden state to the
+        checkpoint's, on a text that both read whole; `None` where that says
+        nothing, as with new positions.
+
+    Raises:
+        ValueError: the checkpoint cannot be read or written so, or the folder
+            is not empty.
+    """
+    if to not in FORMS:
+        raise ValueError(f"`to` must be one of {FORMS}. Received: to={to!r}")
+    if os.path.isdir(output) and os.listdir(output):
+        raise ValueError(
+            f"'{output}' is not empty. Name a new folder, or empty it."
+        )
+    cls = find_task(task) if task is not None else task_of(preset)
+    options["positions"] = positions
+    model = (
+        LongformerBackbone.from_preset(preset, **options)
+        if cls is None
+        else _open(cls, preset, options)
+    )
+    tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
+    if cls is None:
+        tokenizer = _tokenizer(preset)
+    _write(model, tokenizer, os.path.abspath(output), to)
+    backbone = getattr(model, "backbone", model)
+    return {
+        "output": output,
+        "form": to,
+        "model": type(model).__name__,
+        "max_sequence_length": backbone.max_sequence_length,
+        "window_size": backbone.window_size,
+        "tokenizer": tokenizer is not None,
+        "largest_difference": largest_difference(preset, output)
+        if positions == "copy"
+        else None,
+    }
+
+
+def largest_difference(before: str, after: str) -> float:
+    """Returns the largest difference of two presets' hidden states.
+
+    Of a row so short that in both of them every token sees every other one.
+
+    Args:
+        before, after: str, what `from_preset` opens.
+    """
+    models = [
+        LongformerBackbone.from_preset(preset, pooler=False)
+        for preset in (before, after)
+    ]
+    windows = [size for m in models for size in _sizes(m.window_size)]
+    lengths = [m.max_sequence_length for m in models]
+    n = min(min(windows) // 2 + 1, *lengths, MOST_COMPARED)
+    size = min(m.vocabulary_size for m in models)
+    ids = np.random.default_rng(0).integers(0, size, (1, n))
+    ids[ids == models[0].pad_token_id] = models[0].pad_token_id + 1
+    inputs = {
+        "token_ids": ids.astype("int32"),
+        "padding_mask": np.ones((1, n), bool),
+    }
+    if models[0].num_token_types > 1:
+        inputs["token_type_ids"] = np.zeros((1, n), "int32")
+    # Where both can have a global token, the first is one.
+    if all(m.max_global_tokens != 0 for m in models):
+        inputs["global_mask"] = np.arange(n)[None] == 0
+    first, second = (
+        keras.ops.convert_to_numpy(m(inputs)).astype("float32") for m in models
+    )
+    return float(np.abs(first - second).max())
+
+
+def _sizes(window_size):
+    return window_size if isinstance(window_size, list) else [window_size]
+
+
+def _open(cls, preset, options):
+    try:
+        return cls.from_preset(preset, **options)
+    except ValueError as error:
+        # What has no tokenizer that is read here still has weights.
+        if "`preprocessor=None`" not in str(error):
+            raise
+    return cls.from_preset(preset, preprocessor=None, **options)
+
+
+def _tokenizer(preset):
+    """The tokenizer beside an encoder, or `None`."""
+    if weights.preset_kind(preset) == "keras_hub":
+        if not os.path.isfile(os.path.join(preset, "tokenizer.json")):
+            return None
+        return LongformerTokenizer.from_preset(preset)
+    foreign = weights.load_preset(preset, load_weights=False)
+    if foreign.vocabulary is None or foreign.merges is None:
+        return None
+    return LongformerTokenizer(foreign.vocabulary, foreign.merges)
+
+
+def _write(model, tokenizer, output, to):
+    """Writes the folder, whole or not at all."""
+    temporary = f"{output}.unfinished"
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.makedirs(temporary)
+    try:
+        if to == "preset":
+            model.save_to_preset(temporary)
+            if tokenizer is not None and not hasattr(model, "preprocessor"):
+                tokenizer.save_to_preset(temporary)
+        else:
+            weights.save_hugging_face(model, temporary, tokenizer=tokenizer)
+        if os.path.isdir(output):
+            os.rmdir(output)
+        os.rename(temporary, output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""Writes pictures, in this project's colours."""
+
+import os
+from collections.abc import Callable
+
+from keras_longformer.tasks.pictures import BLUE as BLUE
+from keras_longformer.tasks.pictures import GREY as GREY
+from keras_longformer.tasks.pictures import RED as RED
+
+
+def save(draw: Callable, title: str, path: str) -> None:
+    """Draws a figure into a PNG, whole or not at all.
+
+    Args:
+        draw: function of a Matplotlib figure.
+        title: str, above the picture.
+        path: str, the file.
+
+    Raises:
+        ImportError: there is no Matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need Matplotlib: "
+            "`pip install 'keras_longformer[finetune]'`."
+        ) from error
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    draw(figure)
+    figure.suptitle(title, x=0.01, ha="left")
+    temporary = f"{path}.tmp"
+    figure.savefig(temporary, format="png", dpi=120)
+    os.replace(temporary, path)

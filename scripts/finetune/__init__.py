@@ -1,1 +1,0 @@
-"""From data to a number, a report and a served model."""
