@@ -126,10 +126,6 @@ def test_saved_and_loaded(file, tmp_path):
         np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.skipif(
-    not (GOLDEN / "token_classifier.npz").exists(),
-    reason="tests/golden/make_heads.py has yet to be run for it",
-)
 def test_hugging_face_numbers():
     tagger = klf.LongformerTokenClassifier.from_preset(
         GOLDEN / "longformer-token_classifier", preprocessor=None
