@@ -1,16 +1,22 @@
 """What all tests share."""
 
+import importlib
+import importlib.util
 import os
+
+# In the other process of tests/own_process.py these go before TensorFlow.
+if "KERAS_LONGFORMER_TEST_REPORTS" in os.environ:
+    for _name in ("triton", "torch"):
+        if importlib.util.find_spec(_name):
+            importlib.import_module(_name)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import pathlib
+import keras  # noqa: E402
+import pytest  # noqa: E402
 
-import keras
-import pytest
-
-SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+from tests.paths import SHARED_DATA  # noqa: E402
 
 
 @pytest.fixture
@@ -28,4 +34,10 @@ def fixed_seed():
 
 
 # Fixtures that tests of several folders use.
-pytest_plugins = ["tests.vocabularies", "tests.serving.exports"]
+pytest_plugins = [
+    "tests.fast",
+    "tests.own_process",
+    "tests.skips",
+    "tests.vocabularies",
+    "tests.serving.exports",
+]

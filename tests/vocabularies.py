@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
-from tests.conftest import SHARED_DATA
+from tests.paths import SHARED_DATA
 
 SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 # Characters that have gone wrong in one tokenizer or another.

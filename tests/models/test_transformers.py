@@ -1,8 +1,6 @@
 """`transformers` loads what `save_hugging_face` writes, and answers the same.
 
-Runs only where transformers and PyTorch are installed; they are no extra of
-ours. `python -m pytest tests/models/test_transformers.py` in an environment
-with transformers 4.57.6 takes half a minute.
+In a process of its own: see tests/own_process.py.
 """
 
 import numpy as np
@@ -25,8 +23,7 @@ from tests.golden.reading import first_is_global
 from tests.golden.reading import masked_lm_logits
 from tests.golden.reading import read
 
-transformers = pytest.importorskip("transformers")
-torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.own_process
 
 CASES = ("right_padding", "left_padding_unequal_global", "middle_padding")
 
@@ -45,6 +42,7 @@ def answer(model, inputs):
         "padding_mask": "attention_mask",
         "global_mask": "global_attention_mask",
     }
+    torch = pytest.importorskip("torch")
     with torch.no_grad():
         return model(
             **{
@@ -55,6 +53,7 @@ def answer(model, inputs):
 
 
 def test_backbone(tmp_path):
+    transformers = pytest.importorskip("transformers")
     model = LongformerBackbone.from_preset(str(GOLDEN / "longformer-base"))
     save_hugging_face(model, tmp_path)
     theirs = load(transformers.AutoModel, tmp_path)
@@ -69,6 +68,7 @@ def test_backbone(tmp_path):
 
 
 def test_masked_lm_made_long(tmp_path):
+    transformers = pytest.importorskip("transformers")
     model = LongformerMaskedLM.from_preset(
         str(GOLDEN / "roberta-masked_lm"),
         max_sequence_length=47,
@@ -84,6 +84,7 @@ def test_masked_lm_made_long(tmp_path):
 
 
 def test_classifier(tmp_path):
+    transformers = pytest.importorskip("transformers")
     model = LongformerTextClassifier.from_preset(
         str(GOLDEN / "longformer-classifier"), preprocessor=None
     )
@@ -97,6 +98,7 @@ def test_classifier(tmp_path):
 
 
 def test_tokenizer(tmp_path, shared_data):
+    transformers = pytest.importorskip("transformers")
     vocabulary = str(shared_data / "bpe" / "roberta-vocab.json")
     merges = str(shared_data / "bpe" / "roberta-merges.txt")
     backbone = LongformerBackbone(

@@ -146,6 +146,12 @@ def test_special_tokens_cannot_be_injected(exported, classifier):
     ids = classifier.preprocessor("</s> <pad> <mask>")["token_ids"].numpy()
     assert set(ids[1:]) & {0, 4 + 256 + 8} == set()
     assert (ids == 2).sum() == 1
+    # As tokens, this is a text of characters, and the server reads it so.
+    signatures = tf.saved_model.load(exported).signatures
+    tokens = ids[: np.flatnonzero(ids == 2)[0] + 1]
+    want = signatures["tokens"](token_ids=tf.constant([tokens], tf.int32))
+    got = signatures["serving_default"](text=tf.constant(["</s> <pad> <mask>"]))
+    np.testing.assert_allclose(got["logits"], want["logits"], atol=1e-5)
 
 
 def test_truncates_by_the_rule_of_the_manifest(exported):

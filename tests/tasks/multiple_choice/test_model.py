@@ -142,10 +142,6 @@ def test_hugging_face_and_back(pooler, tmp_path):
         klf.save_hugging_face(candidates, tmp_path)
 
 
-@pytest.mark.skipif(
-    not (GOLDEN / "multiple_choice.npz").exists(),
-    reason="tests/golden/make_heads.py has yet to be run for it",
-)
 @pytest.mark.parametrize("global_tokens", ["second", "none"])
 def test_hugging_face_numbers(global_tokens):
     task = klf.LongformerMultipleChoice.from_preset(

@@ -66,13 +66,14 @@ def test_hugging_face(file, tmp_path):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.own_process
 def test_transformers_opens_what_we_write(tmp_path):
+    torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     task = klf.LongformerQuestionAnswering.from_preset(
         GOLDEN / "longformer-question_answering", preprocessor=None
     )
     klf.save_hugging_face(task, tmp_path)
-    torch = pytest.importorskip("torch")
     theirs = transformers.AutoModelForQuestionAnswering.from_pretrained(
         tmp_path
     ).eval()

@@ -102,10 +102,6 @@ def test_words_of_long_texts_come_from_windows():
     np.testing.assert_allclose(outputs[0][2], want[0, 3], atol=1e-5)
 
 
-@pytest.mark.skipif(
-    not (GOLDEN / "token_classifier.npz").exists(),
-    reason="tests/golden/make_heads.py has yet to be run for it",
-)
 def test_hugging_face_numbers():
     tagger = klf.LongformerTokenClassifier.from_preset(
         GOLDEN / "longformer-token_classifier", preprocessor=None

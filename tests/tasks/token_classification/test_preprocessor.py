@@ -43,9 +43,10 @@ def test_texts_split_at_whitespace():
     assert broken.words[0].numpy().tolist() == [b"a", b"\xef\xbf\xbd", b"b"]
 
 
+@pytest.mark.own_process
 def test_tokens_and_words_as_hugging_face(roberta, roberta_files):
-    """Their `word_ids` with `is_split_into_words=True`: expected values of
-    transformers 4.57.6 where it is not installed, and its own where it is."""
+    """Their `word_ids` with `is_split_into_words=True`: expected values
+    of transformers 4.57.6, and its own."""
     words = as_words(WORDS).words
     tokens = tokenize_words(roberta, words)
     local = tf.ragged.range(words.row_lengths()).values

@@ -1,0 +1,44 @@
+"""The front door: a name that comes or goes is a decision, made here."""
+
+import keras_longformer
+
+NAMES = """
+LongformerAttention
+LongformerBackbone
+LongformerEmbedder
+LongformerEmbedderPreprocessor
+LongformerMaskedLM
+LongformerMaskedLMPreprocessor
+LongformerMultipleChoice
+LongformerMultipleChoicePreprocessor
+LongformerQuestionAnswering
+LongformerQuestionAnsweringPreprocessor
+LongformerTextClassifier
+LongformerTextClassifierPreprocessor
+LongformerTokenClassifier
+LongformerTokenClassifierPreprocessor
+LongformerTokenizer
+export_saved_model
+save_hugging_face
+verify_saved_model
+window_attention
+""".split()
+
+
+def public_names():
+    """Classes and functions; folders of the package are no names of its."""
+    return sorted(
+        name
+        for name in dir(keras_longformer)
+        if not name.startswith("_")
+        and callable(getattr(keras_longformer, name))
+    )
+
+
+def test_names():
+    assert public_names() == NAMES
+
+
+def test_each_says_what_it_is():
+    for name in NAMES:
+        assert getattr(keras_longformer, name).__doc__, name
