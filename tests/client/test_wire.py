@@ -8,7 +8,6 @@ import shutil
 import socket
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -100,7 +99,7 @@ def test_hot_swap_under_load(reviews, reviews_answers, tmp_path):
     shutil.copytree(reviews.folder, path / "1")
     exported = exports.Export(None, str(path), str(path / "1"))
     with serving(exported, "reviews") as ports:
-        stop, failures, count = threading.Event(), [], []
+        stop, answered, failures = threading.Event(), threading.Event(), []
 
         def ask():
             with ServingClient(ports["rest"], "reviews", retries=0) as client:
@@ -108,19 +107,23 @@ def test_hot_swap_under_load(reviews, reviews_answers, tmp_path):
                     try:
                         got = client.predict(small.TEXTS)
                         assert_equal(got, reviews_answers, slice(6))
-                        count.append(1)
                     except (AssertionError, ServingError) as error:
                         failures.append(error)
+                    answered.set()
 
         thread = threading.Thread(target=ask)
         thread.start()
+        assert answered.wait(60)
         shutil.copytree(reviews.folder, path / ".copying")
         os.rename(path / ".copying", path / "2")
         versions.wait_for_version(ports["model"], 2)
-        time.sleep(0.3)
+        # The first of these may have been asked before the swap.
+        for _ in range(2):
+            answered.clear()
+            assert answered.wait(60)
         stop.set()
         thread.join()
-        assert failures == [] and len(count) > 2
+        assert failures == []
         versions.wait_for_version(ports["model"], 1, "END")
         assert not ports["model"]._users  # Or the version would be kept.
         with ServingClient(ports["rest"], "reviews") as client:
@@ -138,7 +141,7 @@ def test_a_broken_version_is_not_served(reviews, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_retries_what_may_be_retried(protocol, monkeypatch):
+def test_retries_what_may_be_retried(protocol):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -162,10 +165,8 @@ def test_times_out(protocol):
         with ServingClient(
             address, "reviews", protocol=protocol, timeout_seconds=0.3
         ) as client:
-            started = time.monotonic()
             with pytest.raises(ServingError) as info:
                 client.predict(["good"])
-            assert time.monotonic() - started < 3
     assert info.value.status in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
 
 

@@ -143,9 +143,18 @@ def test_hostile_texts(exported):
 
 
 def test_special_tokens_cannot_be_injected(exported, classifier):
-    ids = classifier.preprocessor("</s> <pad> <mask>")["token_ids"].numpy()
-    assert set(ids[1:]) & {0, 4 + 256 + 8} == set()
+    text, mask = "</s> <pad> <mask>", 4 + 256 + 8
+    ids = classifier.preprocessor(text)["token_ids"].numpy()
+    assert set(ids[1:]) & {0, mask} == set()
     assert (ids == 2).sum() == 1
+    # The graph makes the same ids, and others would be told from them.
+    served = tf.saved_model.load(exported).signatures
+    got = served["serving_default"](text=tf.constant([text]))["logits"]
+    want = served["tokens"](token_ids=tf.constant([ids]))["logits"]
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    injected = tf.constant([[0, 2, mask, 2]])
+    other = served["tokens"](token_ids=injected)["logits"]
+    assert np.abs(other - got).max() > 1e-3
 
 
 def test_truncates_by_the_rule_of_the_manifest(exported):
