@@ -97,6 +97,14 @@ def window_attention(
         NotImplementedError: the named implementation cannot do this.
         RuntimeError: the native kernel is named and not built (on a CPU).
 
+    Example:
+    ```python
+    query, key, value = tf.random.normal([3, 2, 1024, 12, 64])
+    x = keras_longformer.window_attention(
+        query, key, value, window_size=512, causal=True
+    )  # (2, 1024, 12, 64)
+    ```
+
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 3.1.
     """
     query, key, value = (tf.convert_to_tensor(x) for x in (query, key, value))
