@@ -48,18 +48,14 @@ def check_checkpoint(checkpoint):
         ValueError: it is not a RoBERTa with a byte-level BPE.
         ImportError: a package that it needs is missing.
     """
-    preset = weights.load_preset(checkpoint, load_weights=False)
-    if preset is None:
-        raise ValueError(
-            f"'{checkpoint}' is neither a Hugging Face folder or handle of a "
-            "RoBERTa nor a RoBERTa preset of KerasHub's."
-        )
-    if preset.vocabulary is None or preset.merges is None:
+    foreign = weights.open_foreign(checkpoint, load_weights=False)
+    vocabulary, merges = weights.byte_pair_files(foreign.tokenizer_files)
+    if vocabulary is None:
         raise ValueError(
             f"'{checkpoint}' has no vocab.json and merges.txt beside it."
         )
-    tokenizer = klf.LongformerTokenizer(preset.vocabulary, preset.merges)
-    return tokenizer, preset.config["max_sequence_length"]
+    tokenizer = klf.LongformerTokenizer(vocabulary, merges)
+    return tokenizer, foreign.config["max_sequence_length"]
 
 
 def run(settings, output, checkpoint=None, tokenizer=None):
