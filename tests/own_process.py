@@ -3,7 +3,7 @@
 Triton 3.7.1 imported after TensorFlow ends the process by a segmentation
 fault, and the models of transformers import it. Imported before, it works. So
 the tests of one file that are so marked run together in one other pytest, in
-which tests/conftest.py imports Triton and PyTorch first, and their reports come
+which tests/conftest.py imports Triton and PyTorch first. Their reports come
 back as if they had run here: with their failures, skips and fixtures, under
 xdist too.
 """
