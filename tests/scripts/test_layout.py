@@ -8,8 +8,6 @@ import pytest
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 
-# What others still move into the package.
-LEAVING = {"finetune", "finetune.py", "prepare_triviaqa.py", "query_server.py"}
 ENTRIES = {
     "benchmarks",
     "build",
@@ -23,8 +21,7 @@ ENTRIES = {
 def files():
     for path in sorted(SCRIPTS.rglob("*.py")):
         name = path.relative_to(SCRIPTS)
-        if name.parts[0] not in LEAVING:
-            yield str(name)
+        yield str(name)
 
 
 FILES = list(files())
@@ -46,12 +43,12 @@ def imported(tree):
 
 def test_entries():
     found = {path.name for path in SCRIPTS.iterdir()} - {"__pycache__"}
-    assert found - LEAVING == ENTRIES
+    assert found == ENTRIES
 
 
 def test_no_file_has_the_name_of_a_folder_beside_it():
     for path in SCRIPTS.rglob("*"):
-        if path.is_dir() and path.name not in LEAVING:
+        if path.is_dir():
             assert not path.with_suffix(".py").exists(), path
 
 
