@@ -79,3 +79,33 @@ def _are_strings(labels):
         first = next((label for label in labels if label != []), None)
         labels = first
     return isinstance(labels, str | bytes)
+
+
+def read_num_classes(cls, foreign, kwargs, bias: str, keys=None) -> None:
+    """Takes a classifier's classes from a preset, unless they are given.
+
+    Args:
+        cls: the task's class. Where `kwargs` has `num_classes`, its head
+            starts from random numbers, and the preset's arrays of it are dropped.
+        foreign: the `ForeignPreset`.
+        kwargs: dict, the arguments of the constructor, which is changed.
+        bias: str, the array with one number for each class.
+        keys: what of the preset's facts about the head is taken; by default
+            all.
+
+    Raises:
+        ValueError: no classes are given, and the preset has none.
+    """
+    if "num_classes" in kwargs:
+        for name in cls.head_weights:
+            foreign.arrays.pop(name, None)
+    elif bias in foreign.arrays:
+        kwargs["num_classes"] = foreign.arrays[bias].shape[0]
+        for name, value in foreign.head.items():
+            if keys is None or name in keys:
+                kwargs.setdefault(name, value)
+    else:
+        raise ValueError(
+            f"'{foreign.source}' has no classifier for a {cls.__name__}, so "
+            "`num_classes` must say how many classes the new one has."
+        )

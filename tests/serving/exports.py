@@ -11,6 +11,7 @@ from tests.tasks import small
 
 BUCKETS = [16, 32, 64]
 BATCH_SIZES = [1, 4]
+QUICK = {"batch_sizes": [1], "buckets": [32, 64]}  # Options of `export`.
 ODD_TEXTS = [b"nul \0 byte", b"\xff\xfe broken \xc3", "", "</s>" * 9]
 HOSTILE = "good " * 20 + "x" * 3000  # More bytes than `make_limited` reads.
 

@@ -98,3 +98,10 @@ def make_question_answering(preprocessor=None, **config):
 def shared_tokenizer():
     """One for many tests: to trace its graphs takes seconds."""
     return make_tokenizer()
+
+
+def scaled(task):
+    """The task with larger weights, so that its answers differ."""
+    for weight in task.trainable_weights:
+        weight.assign(weight * 10)
+    return task

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
+from keras_longformer.tasks.class_names import read_num_classes
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.text_classification import problem_types
@@ -247,20 +248,9 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
 
     @classmethod
     def _read_head(cls, foreign, kwargs):
-        if "num_classes" in kwargs:
-            for name in cls.head_weights:
-                foreign.arrays.pop(name, None)
-        elif "logits/bias" in foreign.arrays:
-            kwargs["num_classes"] = foreign.arrays["logits/bias"].shape[0]
-            for name, value in foreign.head.items():
-                kwargs.setdefault(name, value)
-            if kwargs["num_classes"] == 1:  # As transformers has it.
-                kwargs.setdefault("problem_type", "regression")
-        else:
-            raise ValueError(
-                f"'{foreign.source}' has no classifier, so `num_classes` must "
-                "say how many classes the new one has."
-            )
+        read_num_classes(cls, foreign, kwargs, "logits/bias")
+        if kwargs["num_classes"] == 1 and "logits/bias" in foreign.arrays:
+            kwargs.setdefault("problem_type", "regression")  # As transformers.
 
     def get_config(self):
         config = super().get_config()

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import class_indices
+from keras_longformer.tasks.class_names import read_num_classes
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.token_classification.finetuning import (
@@ -244,18 +245,9 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
 
     @classmethod
     def _read_head(cls, foreign, kwargs):
-        if "num_classes" in kwargs:
-            for name in cls.head_weights:
-                foreign.arrays.pop(name, None)
-        elif "classifier/bias" in foreign.arrays:
-            kwargs["num_classes"] = foreign.arrays["classifier/bias"].shape[0]
-            if "class_names" in foreign.head:
-                kwargs.setdefault("class_names", foreign.head["class_names"])
-        else:
-            raise ValueError(
-                f"'{foreign.source}' has no classifier of tokens, so "
-                "`num_classes` must say how many classes the new one has."
-            )
+        read_num_classes(
+            cls, foreign, kwargs, "classifier/bias", keys=("class_names",)
+        )
 
     def get_config(self):
         config = super().get_config()

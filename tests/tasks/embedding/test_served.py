@@ -8,17 +8,6 @@ from tests.serving import exports
 from tests.tasks import small
 
 
-def options():
-    return {"batch_sizes": [1], "buckets": [32, 64]}
-
-
-def scaled(task):
-    """So that answers differ."""
-    for weight in task.trainable_weights:
-        weight.assign(weight * 10)
-    return task
-
-
 def test_embeddings(tmp_path):
     task = klf.LongformerEmbedder(
         small.make_backbone(),
@@ -27,7 +16,7 @@ def test_embeddings(tmp_path):
         ),
     )
     exported = exports.export(
-        scaled(task), tmp_path, over_long="windows", **options()
+        small.scaled(task), tmp_path, over_long="windows", **exports.QUICK
     )
     call = exported.signature("serving_default")
     got = call(text=tf.constant(small.TEXTS))["embedding"]

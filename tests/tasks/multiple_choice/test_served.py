@@ -9,17 +9,6 @@ from tests.serving import exports
 from tests.tasks import small
 
 
-def options():
-    return {"batch_sizes": [1], "buckets": [32, 64]}
-
-
-def scaled(task):
-    """So that answers differ."""
-    for weight in task.trainable_weights:
-        weight.assign(weight * 10)
-    return task
-
-
 def test_choices(tmp_path):
     task = klf.LongformerMultipleChoice(
         small.make_backbone(max_global_tokens=None),
@@ -28,7 +17,7 @@ def test_choices(tmp_path):
         ),
     )
     exported = exports.export(
-        scaled(task), tmp_path / "m", bad_texts="report", **options()
+        small.scaled(task), tmp_path / "m", bad_texts="report", **exports.QUICK
     )
     questions = {
         "question": ["what?", "", "who?", "x"],

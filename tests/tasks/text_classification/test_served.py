@@ -11,19 +11,8 @@ NAMES = ["O", "GOOD", "BAD"]
 TEXTS = ["a good  Ünïcödé text", "", "bad " * 70]
 
 
-def options():
-    return {"batch_sizes": [1], "buckets": [32, 64]}
-
-
-def scaled(task):
-    """So that answers differ."""
-    for weight in task.trainable_weights:
-        weight.assign(weight * 10)
-    return task
-
-
 def make_classifier(num_classes, **config):
-    return scaled(
+    return small.scaled(
         klf.LongformerTextClassifier(
             small.make_backbone(),
             num_classes=num_classes,
@@ -37,7 +26,9 @@ def test_several_labels(tmp_path):
     task = make_classifier(
         3, problem_type="multi_label", threshold=[0.5, 0.4, 0.6]
     )
-    exported = exports.export(task, tmp_path, class_names=NAMES, **options())
+    exported = exports.export(
+        task, tmp_path, class_names=NAMES, **exports.QUICK
+    )
     got = exported.signature("serving_default")(text=tf.constant(small.TEXTS))
     want = tf.sigmoid(task.predict(small.TEXTS, verbose=0)).numpy()
     np.testing.assert_allclose(got["probabilities"], want, atol=1e-4)
@@ -52,7 +43,7 @@ def test_several_labels(tmp_path):
 
 def test_numbers(tmp_path):
     task = make_classifier(1, problem_type="regression")
-    exported = exports.export(task, tmp_path, **options())
+    exported = exports.export(task, tmp_path, **exports.QUICK)
     got = exported.signature("serving_default")(text=tf.constant(small.TEXTS))
     assert set(got) == {"value"}
     want = task.predict(small.TEXTS, verbose=0)[:, 0]

@@ -12,17 +12,6 @@ NAMES = ["O", "GOOD", "BAD"]
 TEXTS = ["a good  Ünïcödé text", "", "bad " * 70]
 
 
-def options():
-    return {"batch_sizes": [1], "buckets": [32, 64]}
-
-
-def scaled(task):
-    """So that answers differ."""
-    for weight in task.trainable_weights:
-        weight.assign(weight * 10)
-    return task
-
-
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     preprocessor = klf.LongformerTokenClassifierPreprocessor(
@@ -35,10 +24,10 @@ def tagger(tmp_path_factory):
         class_names=NAMES,
     )
     return exports.export(
-        scaled(task),
+        small.scaled(task),
         tmp_path_factory.mktemp("models") / "tagger",
         over_long="windows",
-        **options(),
+        **exports.QUICK,
     )
 
 
