@@ -86,7 +86,7 @@ def read_num_classes(cls, foreign, kwargs, bias: str, keys=None) -> None:
 
     Args:
         cls: the task's class. Where `kwargs` has `num_classes`, its head
-            starts from random numbers, and the preset's arrays of it are dropped.
+            starts from random numbers, and the preset's own is dropped.
         foreign: the `ForeignPreset`.
         kwargs: dict, the arguments of the constructor, which is changed.
         bias: str, the array with one number for each class.
