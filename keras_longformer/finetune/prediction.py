@@ -7,6 +7,7 @@ differ: a preset's is made here, a SavedModel's is loaded.
 import itertools
 import json
 import os
+import re
 import typing
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -126,8 +127,8 @@ def predict(
     """
     source = Source(texts)
     fixed = {name: text.encode() for name, text in (fixed or {}).items()}
+    total = len(source)
     with owned(f"{output}.lock"), RowFile(output, resume) as file:
-        total = len(source)
         rest = _after(source, file)
         if file.done == total:
             return file.done, file.bad
@@ -196,8 +197,7 @@ def _all_answers(predictor, inputs):
         outputs = dict(predictor.answer(together))
     except tf.errors.InvalidArgumentError as error:
         if len(inputs) == 1:
-            message = error.message.strip().splitlines()
-            return [({}, message[0] if message else "cannot be read")]
+            return [({}, _reason(error.message))]
         # One bad text fails its batch: find out which one it is.
         return [_all_answers(predictor, [one])[0] for one in inputs]
     errors = outputs.pop("error", np.full(len(inputs), b""))
@@ -206,6 +206,14 @@ def _all_answers(predictor, inputs):
         ({} if error else row, error)
         for row, error in zip(predictor.rows(outputs), errors)
     ]
+
+
+def _reason(message):
+    """What a graph says is wrong, without where in the graph it says so."""
+    found = re.search(r"assertion failed: \[(.*?)\]$", message, re.M)
+    if found:
+        return found.group(1)
+    return message.strip().partition("\n")[0] or "the model refuses it"
 
 
 def _of_preset(preset, task, over_long):

@@ -47,7 +47,7 @@ class RowFile:
                     "name another --output."
                 )
             self._read()
-        self.file = open(self.path, "ab")
+        self.file = None  # Opened when there is something to write.
 
     def __enter__(self):
         return self
@@ -55,7 +55,8 @@ class RowFile:
     def __exit__(self, *_):
         if self.waiting:
             self._write(self._as_csv(self.waiting))
-        self.file.close()
+        if self.file is not None:
+            self.file.close()
 
     def write(self, rows: list[dict]) -> None:
         """Writes rows, and flushes.
@@ -80,6 +81,8 @@ class RowFile:
         return self._write(self._as_csv(rows))
 
     def _write(self, text):
+        if self.file is None:
+            self.file = open(self.path, "ab")
         self.file.write(text.encode("utf-8", "replace"))
         self.file.flush()
 

@@ -220,3 +220,33 @@ def test_refuses(
     monkeypatch.chdir(tmp_path)
     assert predict(reviews.path, table, *arguments) == 1
     assert message in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [table]  # Nothing is left behind.
+
+
+def test_refuses_what_is_no_table(reviews, tmp_path, capsys):
+    output = ("--output", tmp_path / "out.csv")
+    for path, message in (
+        (tmp_path / "none.csv", "No such file"),
+        (tmp_path, "no .txt files"),
+        (tmp_path / "texts.pdf", "ends in one of .jsonl"),
+    ):
+        assert predict(reviews.path, path, *output) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_one_bad_text_does_not_take_others_with_it(tmp_path):
+    """In exports that fail the whole batch."""
+    failing = exports.export(exports.make_limited(), tmp_path / "failing")
+    table = tmp_path / "in.jsonl"
+    texts = ["good", exports.HOSTILE, "bad"]
+    table.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    assert predict(failing.path, table, "--output", tmp_path / "o.jsonl") == 1
+    rows = rows_of(tmp_path / "o.jsonl")
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+    assert rows[1]["error"] == (
+        "the text has 3100 bytes, more than max_text_bytes=2000. Cut or split "
+        "it."
+    )
+    assert [row.get("label") in ("0", "1") for row in rows] == [
+        *(True, False, True)
+    ]
