@@ -10,7 +10,8 @@ from keras_longformer import weights
 from keras_longformer.finetune.finding import find_task
 from keras_longformer.finetune.opening import task_of
 from keras_longformer.models.backbone import LongformerBackbone
-from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
+from keras_longformer.tokenizers import LongformerTokenizer
+from keras_longformer.tokenizers import open_tokenizer
 
 FORMS = ("hugging_face", "preset")
 MOST_COMPARED = 128  # Tokens: the numbers are as equal with more.
@@ -133,10 +134,8 @@ def _tokenizer(preset):
         if not os.path.isfile(os.path.join(preset, "tokenizer.json")):
             return None
         return LongformerTokenizer.from_preset(preset)
-    foreign = weights.load_preset(preset, load_weights=False)
-    if foreign.vocabulary is None or foreign.merges is None:
-        return None
-    return LongformerTokenizer(foreign.vocabulary, foreign.merges)
+    foreign = weights.open_foreign(preset, load_weights=False)
+    return open_tokenizer(foreign.tokenizer_files)
 
 
 def _write(model, tokenizer, output, to):

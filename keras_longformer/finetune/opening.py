@@ -30,9 +30,12 @@ def task_of(preset: str) -> type[LongformerTask] | None:
     """
     if weights.preset_kind(preset) == "keras_hub":
         return _task_of_ours(preset)
-    arrays = weights.load_preset(preset).arrays
     found = []
     for cls in task_classes().values():
+        # Names only: arrays are read when they are asked for.
+        arrays = weights.open_foreign(
+            preset, head_modules=cls.head_modules
+        ).arrays
         heads = [
             fnmatch.filter(arrays, pattern) for pattern in cls.head_weights
         ]

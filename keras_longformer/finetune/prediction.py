@@ -23,6 +23,7 @@ from keras_longformer.finetune.rows import RowFile
 from keras_longformer.finetune.texts import Source
 from keras_longformer.finetune.texts import Text
 from keras_longformer.finetune.texts import inputs_of
+from keras_longformer.serving.checks import check_model
 from keras_longformer.serving.manifest import MANIFEST
 from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.serving.signatures import input_specs
@@ -65,7 +66,7 @@ def open_predictor(
     """
     folder = saved_model_folder(model)
     if folder is None:
-        return _of_preset(model, task, over_long or "truncate")
+        return _of_preset(model, task, over_long)
     if task is not None or over_long is not None:
         raise ValueError(
             f"'{folder}' is a SavedModel: its task, and what it reads of long "
@@ -219,6 +220,7 @@ def _reason(message):
 def _of_preset(preset, task, over_long):
     model = open_task(preset, task)
     preprocessor = model.preprocessor
+    check_model(model, preprocessor)
     longest = model.backbone.max_sequence_length
     if getattr(preprocessor, "sequence_length", None) is not None:
         longest = min(longest, preprocessor.sequence_length)
@@ -226,7 +228,7 @@ def _of_preset(preset, task, over_long):
         model,
         preprocessor,
         length_buckets(longest),
-        over_long=over_long,
+        over_long=over_long or preprocessor.over_long,
         bad_texts="report",
     )
     function = served.signatures(xla=False)[SIGNATURE]
