@@ -38,7 +38,8 @@ def add_arguments(
     parser.add_argument(
         "--over-long",
         choices=("truncate", "head_tail", "windows"),
-        help="what a preset reads of texts longer than it (default: as it was fitted)",
+        help="what a preset reads of texts longer than it (default: what its "
+        "fit read)",
     )
     parser.add_argument(
         "--batch-size",
