@@ -107,7 +107,7 @@ def reference(files, **options):
     where `special_tokens_in_text` is given."""
     tokenizers = pytest.importorskip("tokenizers")
     cut = options.pop("special_tokens_in_text", False)
-    made = tokenizers.ByteLevelBPETokenizer(*files, **options)
+    made = tokenizers.ByteLevelBPETokenizer.from_file(*files, **options)
     if cut:
         made.add_special_tokens(
             [

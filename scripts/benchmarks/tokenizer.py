@@ -83,7 +83,7 @@ def competitors(vocabulary: str, merges: str) -> dict[str, Tokenize]:
     except ImportError:
         print("tokenizers is not installed: no Rust to compare with")
     else:
-        rust = ByteLevelBPETokenizer(vocabulary, merges)
+        rust = ByteLevelBPETokenizer.from_file(vocabulary, merges)
         found["tokenizers (Rust)"] = lambda texts: (
             rust.encode_batch(texts)
             if len(texts) > 1

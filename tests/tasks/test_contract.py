@@ -131,6 +131,7 @@ def test_lora(kind):
 
 
 @each
+@pytest.mark.filterwarnings("ignore:LongformerEmbedder has no pooler")
 def test_hugging_face_and_back(kind, tmp_path):
     task = kind.make()
     if kind.cls.hugging_face_class is None:

@@ -195,7 +195,6 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
         """Keras' `predict`: logits `(b, choices)`."""
         return super().predict(_as_rows(x), *args, **kwargs)
 
-    @classmethod
     def hugging_face_config(self):
         config = super().hugging_face_config()
         if self.scoring != "choices":

@@ -76,9 +76,9 @@ def test_lists_all_problems_with_their_lines(tmp_path):
     assert problems(write(tmp_path, text)) == [
         ":2: 2 columns, and line 1 has 3.",
         ":3: 'B-' is no label of IOB or IOBES: 'O', or 'B', 'I', 'E' or 'S' "
-        "with the kind behind a '-'. Is it the right column?",
+        "with the kind after a '-'. Is it the right column?",
         ":5: 'Q-PER' is no label of IOB or IOBES: 'O', or 'B', 'I', 'E' or "
-        "'S' with the kind behind a '-'. Is it the right column?",
+        "'S' with the kind after a '-'. Is it the right column?",
     ]
     known = {"O", "I-PER"}
     (problem,) = problems(write(tmp_path, "a O\nb I-LOC\n"), known_labels=known)
