@@ -7,6 +7,7 @@
 # needed, if it is not there, then checks the style and runs pytest. It needs
 # Python 3.11 and a package index, and may be run again: what is there stays.
 #
+#     bash scripts/test.sh --fast                  a telling part of each folder
 #     bash scripts/test.sh tests/ops -k causal     some of the tests
 
 set -euo pipefail
