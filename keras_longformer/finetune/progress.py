@@ -17,8 +17,9 @@ class Progress:
 
     Example:
     ```python
-    with Progress("Measuring", len(examples)) as progress:
-        task.measure(model, examples, progress=progress)
+    with Progress("Counting", 3) as progress:
+        for _ in range(3):
+            progress(1)
     ```
     """
 

@@ -43,14 +43,20 @@ def test_saved_and_loaded(kind, file, tmp_path):
     np.testing.assert_array_equal(kind.predict(again), want)
 
 
-@each
 @pytest.mark.parametrize(
-    "jit_compile, dtype",
-    [(False, "float32"), (True, "float32"), (False, "mixed_bfloat16")],
+    "kind, jit_compile, dtype",
+    [
+        pytest.param(kind, jit, dtype, id=f"{kind}-{jit}-{dtype}")
+        for kind in KINDS
+        for jit, dtype in (
+            (False, "float32"),
+            (True, "float32"),
+            (False, "mixed_bfloat16"),
+        )
+        if kind.fits_xla or not jit
+    ],
 )
 def test_fits(kind, jit_compile, dtype):
-    if jit_compile and not kind.fits_xla:
-        pytest.skip("this task needs shapes that XLA does not know")
     task = kind.make(dtype=dtype, dropout=0.0)
     task.compile(
         optimizer=keras.optimizers.AdamW(1e-2), jit_compile=jit_compile
@@ -94,10 +100,10 @@ def test_preprocessor_options_reach_it(name, tmp_path):
     assert again.preprocessor.sequence_length == 64
 
 
-@each
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.y is not None], ids=str
+)
 def test_fit_without_labels(kind):
-    if kind.y is None:
-        pytest.skip("this task needs no labels")
     with pytest.raises(ValueError, match="`fit` needs .*y=None"):
         kind.make().fit(kind.x)
 
