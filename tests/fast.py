@@ -1,4 +1,4 @@
-"""`--fast`: a telling part of every folder, in under two minutes.
+"""`--fast`: a telling part of every folder.
 
 One place decides. Left out are the files of `LEFT_OUT`, which build, compile
 or train for long; of a parametrized test, all but its first `CASES` cases; and
