@@ -139,7 +139,7 @@ def test_errors(tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError, match="its own of lab"):
         tagger.evaluate(WORDS[:1], [["O"]], verbose=0)
     klf.save_hugging_face(small.make_classifier(), tmp_path)
-    with pytest.raises(ValueError, match="no classifier of tokens"):
+    with pytest.raises(ValueError, match="no classifier for a LongformerToken"):
         klf.LongformerTokenClassifier.from_preset(tmp_path)
     fresh = klf.LongformerTokenClassifier.from_preset(tmp_path, num_classes=4)
     assert fresh.predict(WORDS, verbose=0).shape[-1] == 4
