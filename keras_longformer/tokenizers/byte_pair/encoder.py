@@ -12,6 +12,7 @@ The way from texts to ids, all in stock TensorFlow operations:
 """
 
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -20,19 +21,18 @@ from keras_longformer.tokenizers.byte_pair.merge_tables import (
 )
 from keras_longformer.tokenizers.byte_pair.merges import MergeLoop
 from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
-from keras_longformer.tokenizers.byte_pair.special_tokens import (
-    find_special_tokens,
-)
 from keras_longformer.tokenizers.byte_pair.vocabulary import Vocabulary
 from keras_longformer.tokenizers.byte_pair.vocabulary import token_bytes
-from keras_longformer.tokenizers.byte_pair.words import BLANK
-from keras_longformer.tokenizers.byte_pair.words import CharacterClasses
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
-from keras_longformer.tokenizers.byte_pair.words import marks
-from keras_longformer.tokenizers.byte_pair.words import shifted_left
-from keras_longformer.tokenizers.byte_pair.words import shifted_right
 from keras_longformer.tokenizers.byte_pair.words import word_starts
+from keras_longformer.tokenizers.characters import BLANK
+from keras_longformer.tokenizers.characters import CharacterClasses
+from keras_longformer.tokenizers.characters import cpu_constant
+from keras_longformer.tokenizers.characters import marks
+from keras_longformer.tokenizers.characters import shifted_left
+from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.contract import Tokens
+from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import find_tokens
 
 NOT_A_TOKEN = -1
 
@@ -87,21 +87,21 @@ class BytePairEncoder:
         self.word_table = self._build_word_table(vocabulary)
 
     def encode(
-        self, texts: tf.Tensor, special_tokens: dict[str, int] | None = None
+        self, texts: tf.Tensor, special_tokens: Sequence[AddedToken] = ()
     ) -> tf.RaggedTensor:
         """Returns the int32 ragged `(b, None)` ids of string `(b,)` texts.
 
         Args:
             texts: the texts, UTF-8.
-            special_tokens: tokens to cut out of the texts, with their ids;
-                without it their characters are text like any other.
+            special_tokens: tokens to cut out of the texts; without them
+                their characters are text like any other.
         """
         characters = self._characters(texts, special_tokens)
         ids, _ = self._encode_characters(characters)
         return ids
 
     def encode_with_offsets(
-        self, texts: tf.Tensor, special_tokens: dict[str, int] | None = None
+        self, texts: tf.Tensor, special_tokens: Sequence[AddedToken] = ()
     ) -> Tokens:
         """Returns `encode`'s ids and where in its text each comes from.
 
@@ -131,11 +131,8 @@ class BytePairEncoder:
             piece_starts=text_starts,
         )
         if special_tokens:
-            pieces = find_special_tokens(
-                code_points,
-                self._classes(code_points),
-                text_starts,
-                special_tokens,
+            pieces = find_tokens(
+                code_points, text_starts, special_tokens, self._classes
             )
             characters = characters._replace(
                 piece_starts=pieces.starts, special_ids=pieces.special_ids

@@ -1,8 +1,11 @@
 """The encoder as compiled graphs, with a cap on the size of a text."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
+from keras_longformer.tokenizers.special_tokens import AddedToken
 
 
 class EncoderGraphs:
@@ -18,11 +21,11 @@ class EncoderGraphs:
         self._max_text_bytes = max_text_bytes
         self._traced = {}
 
-    def encode(self, texts, special_tokens: dict[str, int]):
+    def encode(self, texts, special_tokens: Sequence[AddedToken]):
         """Runs `BytePairEncoder.encode`."""
         return self._run(self.encoder.encode, texts, special_tokens)
 
-    def encode_with_offsets(self, texts, special_tokens: dict[str, int]):
+    def encode_with_offsets(self, texts, special_tokens: Sequence[AddedToken]):
         """Runs `BytePairEncoder.encode_with_offsets`."""
         return self._run(
             self.encoder.encode_with_offsets, texts, special_tokens

@@ -24,9 +24,10 @@ from keras_longformer.tokenizers.byte_pair.special_tokens import START
 from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
 from keras_longformer.tokenizers.byte_pair.vocabulary import PathLike
 from keras_longformer.tokenizers.byte_pair.vocabulary import Vocabulary
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
+from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.contract import GraphTokenizer
 from keras_longformer.tokenizers.contract import Tokens
+from keras_longformer.tokenizers.special_tokens import AddedToken
 
 VOCABULARY_FILE = "vocabulary.json"
 MERGES_FILE = "merges.txt"
@@ -200,14 +201,21 @@ class LongformerTokenizer(GraphTokenizer):
                 texts, "UTF-8", "UTF-8", errors="replace"
             )
 
-    def _special_token_ids_in_text(self, choice) -> dict[str, int]:
+    def _special_token_ids_in_text(self, choice) -> tuple[AddedToken, ...]:
         self._check_vocabulary()
         if choice is None:
             choice = self.special_tokens_in_text
         tokens = self._vocabulary.tokens
-        return {
-            token: tokens[token] for token in _chosen_special_tokens(choice)
-        }
+        return tuple(
+            AddedToken(
+                token,
+                tokens[token],
+                special=True,
+                lstrip=token == MASK,
+                normalized=False,
+            )
+            for token in _chosen_special_tokens(choice)
+        )
 
     def _shaped(self, ids, texts, padding):
         """Gives flat ragged `(texts, None)` ids the axes of `texts`."""
