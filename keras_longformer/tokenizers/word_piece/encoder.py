@@ -12,15 +12,14 @@ The way from texts to ids, all in stock TensorFlow operations:
 
 import tensorflow as tf
 
-from keras_longformer.tokenizers.byte_pair.words import marks
-from keras_longformer.tokenizers.byte_pair.words import shifted_right
+from keras_longformer.tokenizers.characters import marks
+from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.contract import Tokens
 from keras_longformer.tokenizers.word_piece.characters import Normalization
 from keras_longformer.tokenizers.word_piece.matching import Matcher
 from keras_longformer.tokenizers.word_piece.normalizer import SPACE
 from keras_longformer.tokenizers.word_piece.normalizer import Normalizer
 from keras_longformer.tokenizers.word_piece.normalizer import number_characters
-from keras_longformer.tokenizers.word_piece.trie import build_trie
 
 
 class WordPieceEncoder:
@@ -56,10 +55,12 @@ class WordPieceEncoder:
             for group in (vocabulary.first_pieces(), vocabulary.other_pieces())
         ]
         self._match = Matcher(
-            build_trie(*pieces, alphabet.size),
-            vocabulary.unknown_id,
-            max_word_characters,
+            *pieces,
+            num_symbols=alphabet.size,
+            unknown_id=vocabulary.unknown_id,
+            max_word_characters=max_word_characters,
         )
+        self.word_table = self._match.word_table
 
     def encode(
         self, texts: tf.Tensor, special_tokens: dict[str, int] | None = None

@@ -2,25 +2,31 @@
 
 WordPiece takes the longest piece that a word begins with, then the longest
 that the rest begins with, and so on; a word that cannot be finished is unknown
-as a whole. Here all words walk down the trie together, one character a round:
+as a whole. Most words are one piece: those are looked up. In the others
 
-    word starts       walk: most words are one piece, and done
-    all characters    walk: the longest piece that begins at each character
-    of the others     hop from piece to piece, all words together
+1. a walk down the trie, from all their characters together and one character a
+   round, finds the longest piece that begins at each;
+2. all words together hop from piece to piece.
 """
 
 import typing
+from collections.abc import Mapping
 
 import tensorflow as tf
 
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
-from keras_longformer.tokenizers.byte_pair.words import marks
+from keras_longformer.tokenizers.characters import cpu_constant
+from keras_longformer.tokenizers.characters import marks
 from keras_longformer.tokenizers.word_piece.trie import REST
 from keras_longformer.tokenizers.word_piece.trie import WORD
-from keras_longformer.tokenizers.word_piece.trie import Trie
+from keras_longformer.tokenizers.word_piece.trie import build_trie
 
 VECTOR = tf.TensorShape([None])
-SCALAR = tf.TensorShape([])
+NO_PIECE = -1
+# Symbols are written as these code points and those after them, where no
+# surrogate, of which UTF-8 has none, is among them.
+FIRST_KEY = 0x10000
+
+Symbols = tuple[int, ...]
 
 
 class Matches(typing.NamedTuple):
@@ -40,20 +46,43 @@ class Matches(typing.NamedTuple):
 class Matcher:
     """Finds the pieces of words.
 
+    `word_table` must be tracked by the object that a SavedModel is made of.
+
     Args:
-        trie: the pieces that there are.
+        first_pieces: the ids of the pieces that words begin with, by symbols.
+        other_pieces: the same of those that follow, without their `##`.
+        num_symbols: int, one more than the largest symbol.
         unknown_id: the id of a word that is not made of them.
         max_word_characters: the most characters of a word; a longer one is
             unknown.
     """
 
-    def __init__(self, trie: Trie, unknown_id: int, max_word_characters: int):
+    def __init__(
+        self,
+        first_pieces: Mapping[Symbols, int],
+        other_pieces: Mapping[Symbols, int],
+        *,
+        num_symbols: int,
+        unknown_id: int,
+        max_word_characters: int,
+    ):
+        trie = build_trie(first_pieces, other_pieces, num_symbols)
         self._bases = cpu_constant(trie.bases)
         self._parents = cpu_constant(trie.parents)
         self._piece_ids = cpu_constant(trie.piece_ids)
         self._piece_sizes = cpu_constant(trie.piece_sizes)
         self._unknown_id = unknown_id
         self._max_word_characters = max_word_characters
+        keys = [
+            "".join(chr(FIRST_KEY + symbol) for symbol in piece)
+            for piece in first_pieces
+        ]
+        with tf.init_scope(), tf.device("CPU"):
+            initializer = tf.lookup.KeyValueTensorInitializer(
+                tf.constant(keys, tf.string),
+                tf.constant([*first_pieces.values()], tf.int32),
+            )
+            self.word_table = tf.lookup.StaticHashTable(initializer, NO_PIECE)
 
     def __call__(
         self, symbols: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
@@ -61,87 +90,91 @@ class Matcher:
         """Returns the pieces.
 
         Args:
-            symbols: int32 `(characters,)`.
+            symbols: int32 `(characters,)`; a 0 belongs to no word.
             starts: int32 `(words,)`, ascending, the first character of each
                 word.
             ends: int32 `(words,)`, the character after each word.
         """
-        # A walk ends where the next word begins: no node has a child by 0.
-        inner = tf.tensor_scatter_nd_update(
-            symbols, starts[:, None], tf.zeros_like(starts)
-        )
-        inner = tf.concat([inner, [0]], 0)
-        ids, sizes = self._walk(starts, WORD, symbols, inner)
+        rows = tf.ragged.range(starts, ends)
+        keys = rows.with_values(tf.gather(symbols, rows.values) + FIRST_KEY)
+        ids = self.word_table.lookup(tf.strings.unicode_encode(keys, "UTF-8"))
         lengths = ends - starts
-        is_bad = tf.equal(sizes, 0) | (lengths > self._max_word_characters)
-        is_open = ~is_bad & (sizes < lengths)
-        words = Matches(ids, starts, sizes)
+        may_match = lengths <= self._max_word_characters
+        is_known = (ids != NO_PIECE) & may_match
+        is_open = ~is_known & may_match
+        ids = tf.where(is_known, ids, self._unknown_id)
+        words = Matches(ids, starts, lengths)
         return tf.cond(
             tf.reduce_any(is_open),
-            lambda: self._continued(words, lengths, is_bad, is_open, inner),
-            lambda: self._with_unknown(words, lengths, is_bad),
+            lambda: self._in_pieces(words, is_open, symbols),
+            lambda: words,
         )
 
-    def _walk(self, starts, root, first, inner):
+    def _in_pieces(self, words, is_open, symbols) -> Matches:
+        """Replaces the words that `is_open` with their pieces."""
+        open_words = tf.where(is_open)[:, 0]
+        starts = tf.gather(words.starts, open_words)
+        ends = starts + tf.gather(words.sizes, open_words)
+        rows = tf.ragged.range(starts, ends, row_splits_dtype=tf.int32)
+        places = rows.values
+        # A walk ends where the next word begins: no node has a child by 0.
+        inner = tf.tensor_scatter_nd_update(
+            symbols, words.starts[:, None], tf.zeros_like(words.starts)
+        )
+        inner = tf.concat([inner, [0]], 0)
+        is_first = marks(rows.row_splits, tf.size(places))
+        ids, sizes = self._walk(
+            places, tf.where(is_first, WORD, REST), symbols, inner
+        )
+        reached, owners, broken = _hop(sizes, rows.row_splits)
+        is_broken = marks(broken, tf.size(starts))
+        good = tf.where(~tf.gather(is_broken, owners))[:, 0]
+        reached = tf.gather(reached, good)
+        is_whole = tf.tensor_scatter_nd_update(
+            ~is_open, open_words[:, None], is_broken
+        )
+        whole = tf.where(is_whole)[:, 0]
+        pieces = (
+            tf.gather(ids, reached),
+            tf.gather(places, reached),
+            tf.gather(sizes, reached),
+        )
+        both = (
+            tf.concat([tf.gather(of_words, whole), of_pieces], 0)
+            for of_words, of_pieces in zip(words, pieces, strict=True)
+        )
+        return _in_order(Matches(*both), tf.size(symbols))
+
+    def _walk(self, starts, roots, first, inner):
         """Returns the id and size of the longest piece at each of `starts`.
 
         Args:
             starts: int32 `(starts,)`, positions in `first` and `inner`.
-            root: the node that all begin at.
+            roots: int32 `(starts,)`, the node that each begins at.
             first: int32, what the first characters are read from.
-            inner: int32, what all others are read from, 0 in the end.
+            inner: int32, what all others are read from.
         """
-        stop = tf.size(inner) - 1
 
-        def step(nodes, at, symbols):
+        def step(rows, nodes, at, ends, symbols=inner):
             children = tf.gather(self._bases, nodes) + tf.gather(symbols, at)
-            found = tf.equal(tf.gather(self._parents, children), nodes)
-            nodes = tf.where(found, children, nodes)
-            at = tf.where(found, at + 1, stop)
-            return nodes, at, tf.reduce_any(found)
+            is_child = tf.equal(tf.gather(self._parents, children), nodes)
+            going = tf.where(is_child)[:, 0]
+            rows = tf.gather(rows, going)
+            nodes = tf.gather(children, going)
+            at = tf.gather(at, going) + 1
+            ends = tf.tensor_scatter_nd_update(ends, rows[:, None], nodes)
+            return rows, nodes, at, ends
 
-        nodes, _, _ = tf.while_loop(
-            lambda nodes, at, is_walking: is_walking,
-            lambda nodes, at, is_walking: step(nodes, at, inner),
-            step(tf.fill(tf.shape(starts), root), starts, first),
-            (VECTOR, VECTOR, SCALAR),
+        rows = tf.range(tf.size(starts))
+        *_, ends = tf.while_loop(
+            lambda rows, *_: tf.size(rows) > 0,
+            step,
+            step(rows, roots, starts, roots, first),
+            (VECTOR,) * 4,
             parallel_iterations=1,
         )
-        return tf.gather(self._piece_ids, nodes), tf.gather(
-            self._piece_sizes, nodes
-        )
-
-    def _with_unknown(self, words, lengths, is_bad) -> Matches:
-        return Matches(
-            tf.where(is_bad, self._unknown_id, words.ids),
-            words.starts,
-            tf.where(is_bad, lengths, words.sizes),
-        )
-
-    def _continued(self, words, lengths, is_bad, is_open, inner) -> Matches:
-        """Adds the pieces after the first, where words have some."""
-        open_words = tf.where(is_open)[:, 0]
-        starts = tf.gather(words.starts + words.sizes, open_words)
-        ends = tf.gather(words.starts + lengths, open_words)
-        rows = tf.ragged.range(starts, ends, row_splits_dtype=tf.int32)
-        places = rows.values
-        ids, sizes = self._walk(places, REST, inner, inner)
-        reached, owners, broken = _hop(sizes, rows.row_splits)
-        num_open = tf.size(starts)
-        is_broken = marks(broken, num_open)
-        is_bad = tf.tensor_scatter_nd_update(
-            is_bad, open_words[:, None], is_broken
-        )
-        words = self._with_unknown(words, lengths, is_bad)
-        good = tf.where(~tf.gather(is_broken, owners))[:, 0]
-        reached = tf.gather(reached, good)
-        return _in_order(
-            Matches(
-                tf.concat([words.ids, tf.gather(ids, reached)], 0),
-                tf.concat([words.starts, tf.gather(places, reached)], 0),
-                tf.concat([words.sizes, tf.gather(sizes, reached)], 0),
-            ),
-            tf.size(inner),
+        return tf.gather(self._piece_ids, ends), tf.gather(
+            self._piece_sizes, ends
         )
 
 
@@ -155,33 +188,28 @@ def _hop(sizes, splits):
 
     Returns:
         The characters at which pieces begin, the word of each, and the words
-        that cannot be finished, which may come more than once.
+        that cannot be finished.
     """
+    ends = splits[1:]
 
     def hop(at, words, reached, owners, broken):
         size = tf.gather(sizes, at)
-        reached = tf.concat([reached, at], 0)
-        owners = tf.concat([owners, words], 0)
-        broken = tf.concat(
-            [broken, tf.boolean_mask(words, tf.equal(size, 0))], 0
-        )
-        goes_on = tf.where((size > 0) & (at + size < tf.gather(ends, words)))
-        goes_on = goes_on[:, 0]
+        behind = at + size
+        goes_on = (size > 0) & (behind < tf.gather(ends, words))
         return (
-            tf.gather(at + size, goes_on),
-            tf.gather(words, goes_on),
-            reached,
-            owners,
-            broken,
+            tf.boolean_mask(behind, goes_on),
+            tf.boolean_mask(words, goes_on),
+            tf.concat([reached, at], 0),
+            tf.concat([owners, words], 0),
+            tf.concat([broken, tf.boolean_mask(words, size <= 0)], 0),
         )
 
-    ends = splits[1:]
     nothing = tf.zeros([0], tf.int32)
     _, _, reached, owners, broken = tf.while_loop(
         lambda at, *_: tf.size(at) > 0,
         hop,
-        [splits[:-1], tf.range(tf.size(ends)), nothing, nothing, nothing],
-        [VECTOR] * 5,
+        (splits[:-1], tf.range(tf.size(ends)), nothing, nothing, nothing),
+        (VECTOR,) * 5,
         parallel_iterations=1,
     )
     return reached, owners, broken

@@ -18,17 +18,16 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
-from keras_longformer.tokenizers.byte_pair.words import shifted_right
+from keras_longformer.tokenizers.characters import CharacterTable
+from keras_longformer.tokenizers.characters import cpu_constant
+from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.word_piece.characters import DROPPED
-from keras_longformer.tokenizers.word_piece.characters import SIZE
 from keras_longformer.tokenizers.word_piece.characters import Normalization
 from keras_longformer.tokenizers.word_piece.characters import is_whitespace
 from keras_longformer.tokenizers.word_piece.characters import is_word_alone
 from keras_longformer.tokenizers.word_piece.characters import normalized
 
 SPACE, UNKNOWN = 0, 1
-BLOCK_BITS = 8  # A block of the two-stage table has 256 code points.
 
 
 class Alphabet(typing.NamedTuple):
@@ -86,12 +85,7 @@ class Normalizer:
             outputs.single,
             alphabet.symbols[np.maximum(outputs.single, 0)],
         )
-        blocks, block_of = np.unique(
-            found.reshape(-1, 1 << BLOCK_BITS), axis=0, return_inverse=True
-        )
-        offsets = block_of.reshape(-1).astype(np.int32) << BLOCK_BITS
-        self._block_offsets = cpu_constant(offsets)
-        self._outputs = cpu_constant(blocks.reshape(-1))
+        self._outputs = CharacterTable(found)
         sizes = np.array([len(s) for s in outputs.sequences] or [1], np.int32)
         members = np.array([m for s in outputs.sequences for m in s], np.int64)
         self._sizes = cpu_constant(sizes)
@@ -119,11 +113,7 @@ class Normalizer:
             is_special: bool `(characters,)`, which belong to special tokens
                 and are left as they are: characters of no meaning.
         """
-        block = tf.bitwise.right_shift(code_points, BLOCK_BITS)
-        within = tf.bitwise.bitwise_and(code_points, (1 << BLOCK_BITS) - 1)
-        found = tf.gather(
-            self._outputs, tf.gather(self._block_offsets, block) + within
-        )
+        found = self._outputs(code_points)
         if is_special is not None:
             found = tf.where(is_special, UNKNOWN, found)
         sources = tf.range(tf.size(found))
