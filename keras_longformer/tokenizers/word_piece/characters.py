@@ -23,6 +23,7 @@ SIZE = sys.maxunicode + 1
 DROPPED = -1
 BLANK = ord(" ")
 HANGUL = range(0xAC00, 0xD7A4)
+NOTHING = (), ()  # No members, no orders.
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,16 @@ class Outputs(typing.NamedTuple):
     orders: list[tuple[int, ...]]
 
 
-def normalized(normalization: Normalization) -> Outputs:
-    """Returns what `normalization` makes of every code point."""
+def normalized(
+    normalization: Normalization, *, with_blanks: bool = False
+) -> Outputs:
+    """Returns what `normalization` makes of every code point.
+
+    Args:
+        normalization: what to do.
+        with_blanks: whether a Chinese character comes out with the blanks
+            around it, or alone, since it is known to be a word by itself.
+    """
     tables = _tables()
     steps = normalization
     lower = tables["lower"] if steps.lowercase else {}
@@ -86,11 +95,10 @@ def normalized(normalization: Normalization) -> Outputs:
                 special.pop(c, None)
             else:
                 special[c], special_orders[c] = parts, orders
-    if steps.clean_text:
-        single[tables["whitespace"]] = BLANK
-        for c in tables["control"]:
-            special[c], special_orders[c] = (), ()
-    numbers, sequences, orders = {}, [], []
+    if with_blanks and steps.handle_chinese_chars:
+        for c in tables["chinese"]:
+            special[c] = (BLANK, int(single[c]), BLANK)
+    numbers, sequences, orders = {NOTHING: 0}, [()], [()]
     for c, parts in special.items():
         key = parts, special_orders.get(c, (0,) * len(parts))
         if key not in numbers:
@@ -98,7 +106,28 @@ def normalized(normalization: Normalization) -> Outputs:
             sequences.append(key[0])
             orders.append(key[1])
         single[c] = -1 - numbers[key]
+    if steps.clean_text:
+        single[tables["whitespace"]] = BLANK
+        single[tables["control"]] = -1 - numbers[NOTHING]
     return Outputs(single, sequences, orders)
+
+
+def normalized_text(outputs: Outputs, text: str) -> str:
+    """Returns what comes out for a text, as the graph would have it."""
+    run, kept = [], []
+    for character in text:
+        c = int(outputs.single[ord(character)])
+        members = [(c, 0)]
+        if c < 0:
+            parts = outputs.sequences[-1 - c]
+            members = zip(parts, outputs.orders[-1 - c], strict=True)
+        for part, order in members:
+            if order == 0:
+                kept += sorted(run, key=lambda member: member[1])
+                run = []
+            run.append((part, order))
+    kept += sorted(run, key=lambda member: member[1])
+    return "".join(chr(part) for part, _ in kept if part != DROPPED)
 
 
 def is_whitespace() -> np.ndarray:

@@ -22,10 +22,10 @@ from keras_longformer.tokenizers.characters import CharacterTable
 from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.word_piece.characters import DROPPED
-from keras_longformer.tokenizers.word_piece.characters import Normalization
+from keras_longformer.tokenizers.word_piece.characters import SIZE
+from keras_longformer.tokenizers.word_piece.characters import Outputs
 from keras_longformer.tokenizers.word_piece.characters import is_whitespace
 from keras_longformer.tokenizers.word_piece.characters import is_word_alone
-from keras_longformer.tokenizers.word_piece.characters import normalized
 
 SPACE, UNKNOWN = 0, 1
 
@@ -62,6 +62,10 @@ def number_characters(
     return Alphabet(symbols, first_alone, first_alone + 1 + len(outer))
 
 
+# Every code point its own symbol.
+CODE_POINTS = Alphabet(np.arange(SIZE, dtype=np.int32), SIZE, SIZE)
+
+
 class Characters(typing.NamedTuple):
     """All texts' characters after normalization, one after another.
 
@@ -76,25 +80,30 @@ class Characters(typing.NamedTuple):
 
 
 class Normalizer:
-    """Turns code points into the symbols of normalized characters."""
+    """Turns code points into the symbols of normalized characters.
 
-    def __init__(self, normalization: Normalization, alphabet: Alphabet):
-        outputs = normalized(normalization)
+    Args:
+        outputs: what comes out for each code point.
+        alphabet: the symbols of what comes out.
+    """
+
+    def __init__(self, outputs: Outputs, alphabet: Alphabet):
         found = np.where(
             outputs.single < 0,
             outputs.single,
             alphabet.symbols[np.maximum(outputs.single, 0)],
         )
         self._outputs = CharacterTable(found)
-        sizes = np.array([len(s) for s in outputs.sequences] or [1], np.int32)
-        members = np.array([m for s in outputs.sequences for m in s], np.int64)
+        sizes = np.array([len(s) for s in outputs.sequences], np.int32)
         self._sizes = cpu_constant(sizes)
         self._starts = cpu_constant(np.cumsum(sizes) - sizes, tf.int32)
         # One more, so that there is one to gather even without sequences.
+        members = [m for sequence in outputs.sequences for m in sequence]
+        members = np.array([*members, DROPPED])
         members = np.where(
             members == DROPPED, DROPPED, alphabet.symbols[members]
         )
-        self._members = cpu_constant(np.append(members, DROPPED), tf.int32)
+        self._members = cpu_constant(members, tf.int32)
         orders = [order for orders in outputs.orders for order in orders]
         self._orders = cpu_constant([*orders, 0], tf.int32)
 
