@@ -24,6 +24,7 @@ from keras_longformer.tokenizers.characters import marks
 from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.contract import Tokens
 from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import check_tokens
 from keras_longformer.tokenizers.special_tokens import find_tokens
 from keras_longformer.tokenizers.word_piece.characters import Normalization
 from keras_longformer.tokenizers.word_piece.characters import normalized
@@ -209,11 +210,10 @@ class WordPieceEncoder:
         )
 
     def check_tokens(self, tokens: Sequence[AddedToken]) -> list[str]:
-        """Returns a sentence for each token that normalizing makes useless."""
+        """Returns a sentence for each token that normalizing spoils."""
+        tokens = [token for token in tokens if token.normalized]
         owners, problems = {}, []
         for token in tokens:
-            if not token.normalized:
-                continue
             content = self._normalized_token(token).content
             owner = owners.setdefault(content, token.content)
             if not content:
@@ -226,7 +226,9 @@ class WordPieceEncoder:
                     f"added tokens {owner!r} and {token.content!r} are the "
                     "same when they are normalized"
                 )
-        return problems
+        return problems or check_tokens(
+            [self._normalized_token(token) for token in tokens]
+        )
 
     def _words(self, symbols: Symbols) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns where words start and end, int32 `(words,)` each."""

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 
 from keras_longformer.tokenizers.added_ids import add_tokens
+from keras_longformer.tokenizers.byte_pair.refusals import side_problems
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
 from keras_longformer.tokenizers.hugging_face import read_folder
 from keras_longformer.tokenizers.hugging_face import refuse
@@ -76,7 +77,7 @@ def read_files(files: Mapping[str, str]) -> dict | None:
             return None
         vocabulary = read_tokens(path)
     name, problems = _class_name(folder)
-    problems += _side_problems(folder)
+    problems += side_problems(folder.config, folder.tokenizer)
     options, more = _options(folder, name in BERT)
     problems += more
     arguments, more = _special(folder, vocabulary, name)
@@ -87,6 +88,7 @@ def read_files(files: Mapping[str, str]) -> dict | None:
             "suffix_indicator": model.get("continuing_subword_prefix", "##"),
             "max_word_characters": model.get("max_input_chars_per_word", 100),
         }
+        problems += _disagreements(folder, vocabulary)
         if model.get("unk_token", "[UNK]") != arguments["unk_token"]:
             problems.append(
                 f"{FILE}: model.unk_token {model.get('unk_token')!r}, where "
@@ -275,9 +277,7 @@ def _special(folder, vocabulary, name) -> tuple[dict, list[str]]:
         names = folder.config.get("model_input_names", ["token_type_ids"])
         if name in WITHOUT_TOKEN_TYPES or "token_type_ids" not in names:
             rows = RowTokens(rows.start, rows.between, rows.end)
-    arguments = {
-        ours: roles.get(theirs) for theirs, ours, _ in SPECIAL_TOKENS
-    }
+    arguments = {ours: roles.get(theirs) for theirs, ours, _ in SPECIAL_TOKENS}
     arguments["added_tokens"] = added
     arguments["row_tokens"] = None if rows == plain else rows
     return arguments, problems
@@ -292,18 +292,24 @@ def _text_problems(tokenizer):
         problems.append(
             f"{FILE}: pre_tokenizer {shown}, not BertPreTokenizer alone"
         )
-    for name in ("padding", "truncation"):
-        if (tokenizer.get(name) or {}).get("direction") == "Left":
-            problems.append(f"{FILE}: {name} on the left")
     return problems
 
 
-def _side_problems(folder):
-    return [
-        f"{CONFIG}: {name} 'left', rows here are cut and filled on the right"
-        for name in ("padding_side", "truncation_side")
-        if folder.config.get(name) == "left"
+def _disagreements(folder, vocabulary):
+    """Returns where `vocab.txt` and `tokenizer.json` differ."""
+    if "vocab.txt" not in folder.files:
+        return []
+    other = read_tokens(folder.files["vocab.txt"])
+    # A saved `vocab.txt` may hold the tokens that were added.
+    own = {t.content for t in folder.added_tokens if t.id >= len(vocabulary)}
+    problems = [
+        f"{FILE} has {token!r} as {vocabulary.get(token)}, vocab.txt as "
+        f"{other.get(token)}"
+        for token in {**vocabulary, **other}
+        if vocabulary.get(token) != other.get(token) and token not in own
     ]
+    more = len(problems) - 3
+    return problems[:3] + ([f"and {more} more of these"] if more > 0 else [])
 
 
 def _slow_problems(folder, arguments):
