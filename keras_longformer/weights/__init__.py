@@ -1,6 +1,8 @@
 """Checkpoints of others: reading, naming, lengthening, assigning, writing.
 
-    readers   a file -> {foreign name: array}
+    readers   a folder -> configuration, {foreign name: array}
+    formats   a file -> {foreign name: array}
+    sentence  what sentence-transformers puts around a folder
     lazy      an array that is read when it is needed
     names     spellings and layouts of foreign names <-> ours
     families  what encoders of a kind have in common, as data: configuration,
