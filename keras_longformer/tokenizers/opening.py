@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
 from keras_longformer.tokenizers.contract import GraphTokenizer
+from keras_longformer.tokenizers.sentence_piece.tokenizer import (
+    LongformerSentencePieceTokenizer,
+)
 
-KINDS = (LongformerTokenizer,)
+KINDS = (LongformerTokenizer, LongformerSentencePieceTokenizer)
 
 
 def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:

@@ -92,9 +92,27 @@ class SentencePieceModel:
         self.types = [piece.type for piece in pieces]
         self._check(source)
         self.unknown_index = self.types.index(UNKNOWN)
-        self.charsmap = Charsmap(
-            self._message.normalizer_spec.precompiled_charsmap
+        self.charsmap = Charsmap(self.charsmap_bytes)
+
+    @property
+    def charsmap_bytes(self) -> bytes:
+        """The normalization, as a file has it."""
+        return self._message.normalizer_spec.precompiled_charsmap
+
+    @property
+    def is_hugging_face_unigram(self) -> bool:
+        """Whether a `tokenizer.json` can say the same."""
+        spec = self._message.normalizer_spec
+        return (
+            self._message.trainer_spec.model_type == UNIGRAM
+            and spec.add_dummy_prefix
+            and spec.remove_extra_whitespaces
+            and USER_DEFINED not in self.types
         )
+
+    def scored_pieces(self) -> list[tuple[str, float]]:
+        """Returns each piece with its score, rounded as a file has it."""
+        return [(piece.piece, piece.score) for piece in self._message.pieces]
 
     @property
     def adds_prefix(self) -> bool:
@@ -116,7 +134,7 @@ class SentencePieceModel:
         if not self.has_bytes:
             _add_bytes(message)
         if with_mark:
-            _add(message, MARK, USER_DEFINED)
+            add_piece(message, MARK, USER_DEFINED)
         return (
             message.SerializeToString(),
             [piece.piece for piece in message.pieces],
@@ -136,9 +154,9 @@ class SentencePieceModel:
             for text, kind in zip(self.pieces, self.types)
             if kind == USER_DEFINED
         ]
-        _add(message, "<unk>", UNKNOWN)
+        add_piece(message, "<unk>", UNKNOWN)
         for text in user_defined:
-            _add(message, text, USER_DEFINED)
+            add_piece(message, text, USER_DEFINED)
         _add_bytes(message)
         return (
             message.SerializeToString(),
@@ -213,11 +231,10 @@ def _no_model(source, size):
 def _add_bytes(message):
     message.trainer_spec.byte_fallback = True
     for byte in range(NUM_BYTES):
-        _add(message, f"<0x{byte:02X}>", BYTE)
+        add_piece(message, f"<0x{byte:02X}>", BYTE)
 
 
-def _add(message, text, kind):
+def add_piece(message, text: str, kind: int, score: float = 0.0) -> None:
+    """Appends a piece to a `ModelProto`."""
     piece = message.pieces.add()
-    piece.piece = text
-    piece.type = kind
-    piece.score = 0.0
+    piece.piece, piece.type, piece.score = text, kind, score
