@@ -19,6 +19,7 @@ import types
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from keras_longformer.tokenizers.special_tokens import NO_ID
 from keras_longformer.tokenizers.special_tokens import AddedToken
 
 # Keys that name one special token each, as transformers has them.
@@ -31,7 +32,6 @@ SPECIAL_TOKEN_KEYS = (
     "cls_token",
     "mask_token",
 )
-NO_ID = -1
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
@@ -47,8 +47,8 @@ class TokenizerFolder:
             token, as the files say; what none says is left out.
         additional_special_tokens: tuple of str, those that have no such key.
         added_tokens: tuple of `AddedToken`, by id: of `tokenizer.json`, of
-            `added_tokens_decoder` and of `added_tokens.json`. A vocabulary
-            may hold them as well.
+            `added_tokens_decoder`, whose flags win, and of
+            `added_tokens.json`. A vocabulary may hold them as well.
         declared_tokens: tuple of `AddedToken` without an id (`NO_ID`), which
             `special_tokens_map.json` and `tokenizer_config.json` write with
             their flags.
@@ -82,12 +82,29 @@ class TokenizerFolder:
         """Returns `model`, ... of `tokenizer.json`, {} without one."""
         return (self.tokenizer or {}).get(name) or {}
 
+    @property
+    def is_legacy(self) -> bool:
+        """Whether the files are of the time before `added_tokens_decoder`."""
+        return "added_tokens_decoder" not in self.config
+
     def flags_of(self, content: str) -> AddedToken | None:
-        """Returns the token as a file writes it, flags and all, or `None`."""
-        for token in (*self.added_tokens, *self.declared_tokens):
+        """Returns the flags that transformers gives a special token.
+
+        `None` where the files name it only, so that its class decides.
+        """
+        if self.is_legacy:
+            known = [t["content"] for t in self._added_in_tokenizer()]
+        else:
+            decoder = self.config["added_tokens_decoder"]
+            known = [_content(token) for token in decoder.values()]
+        added = [t for t in self.added_tokens if t.content in known]
+        for token in (*added, *self.declared_tokens):
             if token.content == content:
                 return token
         return None
+
+    def _added_in_tokenizer(self):
+        return (self.tokenizer or {}).get("added_tokens") or ()
 
 
 def read_folder(files: Mapping[str, str]) -> TokenizerFolder:
@@ -96,8 +113,7 @@ def read_folder(files: Mapping[str, str]) -> TokenizerFolder:
     As transformers does it: where `tokenizer_config.json` has an
     `added_tokens_decoder`, it alone says which tokens are special;
     `special_tokens_map.json` and `added_tokens.json` are of the time before
-    and count without one. Flags of a token are `tokenizer.json`'s where that
-    has it.
+    and count without one.
 
     Args:
         files: mapping of file name to path, those that are there.
@@ -129,6 +145,10 @@ def read_folder(files: Mapping[str, str]) -> TokenizerFolder:
         for value in (*(says.get(k) for k in SPECIAL_TOKEN_KEYS), *additional)
         if isinstance(value, dict)
     ]
+    # The newest name for more of them: an object, by what each is for.
+    extra = config.get("extra_special_tokens") or {}
+    extra = extra.values() if isinstance(extra, dict) else extra
+    additional = [*additional, *extra]
     additional = tuple(dict.fromkeys(_content(value) for value in additional))
     return TokenizerFolder(
         files=types.MappingProxyType(dict(files)),
@@ -215,12 +235,14 @@ def _added_tokens(files, config, tokenizer, special, legacy):
     problems = []
 
     def add(token, source):
-        here = found.setdefault(token.content, (token, source))
+        here = found.get(token.content, (token, source))
         if here[0].id != token.id:
             problems.append(
                 f"{token.content!r} has id {here[0].id} in {here[1]} and "
                 f"{token.id} in {source}"
             )
+        if source != "added_tokens.json" or here[1] == source:
+            found[token.content] = (token, source)
 
     for value in (tokenizer or {}).get("added_tokens") or ():
         add(_token(value, value["id"]), "tokenizer.json")

@@ -41,7 +41,8 @@ class Trie:
         self.string_of = np.full(len(children), -1, np.int32)
         for state, index in self.ends.items():
             self.string_of[state] = index
-        # Whether two of the strings, or one and itself, can share characters.
+        self.has_prefixes = any(children[state] for state in self.ends)
+        # Whether one can begin within another, or within itself.
         self.may_overlap = any(
             ord(character) in self.firsts
             for string in strings

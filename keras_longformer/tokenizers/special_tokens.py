@@ -12,6 +12,7 @@ kind of tokenizer.
 
 import dataclasses
 import typing
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -25,6 +26,7 @@ from keras_longformer.tokenizers.matching import Trie
 from keras_longformer.tokenizers.matching import find_strings
 
 ORDINARY = -1
+NO_ID = -1  # Of a token whose id the vocabulary is to say.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +108,7 @@ def find_tokens(
     """
     pieces = Pieces(text_starts, tf.fill(tf.shape(code_points), ORDINARY))
     is_space = None
-    for normalized in (False, True):
-        chosen = [t for t in tokens if t.normalized == normalized]
-        if not chosen:
-            continue
+    for chosen in _passes(tokens):
         if is_space is None and any(t.lstrip or t.rstrip for t in tokens):
             is_space = tf.equal(classes(code_points), SPACE)
         pieces = _find(code_points, pieces, chosen, is_space)
@@ -179,6 +178,120 @@ def join_pieces(cut: Cut, values: tf.RaggedTensor, of_token: tf.Tensor):
     )
 
 
+def as_added_token(token: AddedToken | dict | str) -> AddedToken:
+    """Returns the token that a constructor was given in one of three ways."""
+    if isinstance(token, str):
+        return AddedToken(token, NO_ID)
+    if isinstance(token, dict):
+        return AddedToken(**{"id": NO_ID, **token})
+    return token
+
+
+def with_control_tokens(
+    tokens: Sequence[AddedToken],
+    control_tokens: Sequence[str],
+    mask_token: str | None,
+) -> tuple[AddedToken, ...]:
+    """Returns added tokens with those control tokens that are not among them.
+
+    They are special, and the mask takes the whitespace before it, as
+    Hugging Face's RoBERTa has them.
+    """
+    known = {token.content for token in tokens}
+    return (
+        *tokens,
+        *(
+            AddedToken(
+                content,
+                NO_ID,
+                special=True,
+                lstrip=content == mask_token,
+                normalized=False,
+            )
+            for content in control_tokens
+            if content not in known
+        ),
+    )
+
+
+def with_ids(
+    tokens: Sequence[AddedToken],
+    vocabulary: Mapping[str, int],
+    control_tokens: Sequence[str],
+) -> tuple[AddedToken, ...]:
+    """Returns added tokens with their ids, the vocabulary's or the next free.
+
+    A control token that the vocabulary lacks is left without.
+
+    Raises:
+        ValueError: an id that is not the vocabulary's, or another token's.
+    """
+    owners = {i: token for token, i in vocabulary.items()}
+    made, problems = [], []
+    for token in tokens:
+        i = vocabulary.get(token.content, token.id)
+        if token.id not in (NO_ID, i):
+            problems.append(
+                f"added token {token.content!r} has id {token.id}, and {i} in "
+                "the vocabulary"
+            )
+        if i == NO_ID and token.content not in control_tokens:
+            i = max(owners, default=-1) + 1
+        is_new = token.content not in vocabulary and i != NO_ID
+        if is_new and owners.setdefault(i, token.content) != token.content:
+            problems.append(
+                f"added token {token.content!r} has id {i}, which is "
+                f"{owners[i]!r}'s"
+            )
+        made.append(dataclasses.replace(token, id=i))
+    raise_for(problems)
+    return tuple(made)
+
+
+def raise_for(problems: Sequence[str]) -> None:
+    """Raises `ValueError` with all that is wrong with a tokenizer, if any."""
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise ValueError(f"The tokens do not make a tokenizer:{lines}")
+
+
+def tokens_in_text(
+    added_tokens: Sequence[AddedToken],
+    control_tokens: Sequence[str],
+    choice: bool | Sequence[str],
+) -> tuple[AddedToken, ...]:
+    """Returns which added tokens are recognised in texts.
+
+    Users write markers of their own in texts, so those are. Control tokens
+    (start, end, padding, mask, ...) only where they are asked for: nobody
+    smuggles them into a request.
+
+    Args:
+        added_tokens: all of them, those that control too.
+        control_tokens: str, which ones control.
+        choice: `special_tokens_in_text`, of the control tokens.
+
+    Raises:
+        ValueError: a `choice` that is none of theirs.
+    """
+    names = list(dict.fromkeys(control_tokens))
+    if isinstance(choice, bool):
+        chosen = names if choice else []
+    else:
+        chosen = choice
+    unknown = [] if isinstance(chosen, str) else set(chosen) - set(names)
+    if isinstance(chosen, str) or unknown:
+        raise ValueError(
+            "`special_tokens_in_text` must be True, False or a list of some "
+            f"of {names}. Received: {choice!r}."
+        )
+    return tuple(
+        token
+        for token in added_tokens
+        if token.content in chosen or token.content not in names
+    )
+
+
 def check_tokens(tokens: Sequence[AddedToken]) -> list[str]:
     """Returns a sentence for each token that cannot be found exactly."""
     problems = [
@@ -195,6 +308,25 @@ def check_tokens(tokens: Sequence[AddedToken]) -> list[str]:
             if token.content[:1].isspace()
         ]
     return problems
+
+
+def _passes(tokens: Sequence[AddedToken]) -> list[list[AddedToken]]:
+    """Returns what to look for first and what then.
+
+    All at once where no token can take anything from another, as with
+    RoBERTa's: half the graph.
+    """
+    passes = [
+        [token for token in tokens if token.normalized == normalized]
+        for normalized in (False, True)
+    ]
+    if not all(passes):
+        return [tokens for tokens in passes if tokens]
+    trie = Trie([token.content for token in tokens])
+    meet = trie.may_overlap or trie.has_prefixes
+    look_around = any(token.single_word or token.rstrip for token in tokens)
+    blank = any(t.content != t.content.strip() for t in tokens)
+    return passes if meet or look_around or blank else [list(tokens)]
 
 
 def _find(code_points, pieces, tokens, is_space) -> Pieces:
