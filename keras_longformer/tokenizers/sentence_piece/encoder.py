@@ -225,9 +225,7 @@ class SentencePieceEncoder:
         one, and before the one after it."""
         is_mark = tf.equal(found.values, self._mark_index)
         seen = tf.cumsum(tf.cast(is_mark, tf.int32))
-        seen_before = tf.gather(
-            tf.pad(seen, [[1, 0]]), found.row_starts()
-        )
+        seen_before = tf.gather(tf.pad(seen, [[1, 0]]), found.row_starts())
         rows = found.value_rowids()
         seen -= tf.gather(seen_before, rows)
         return ~is_mark & tf.equal(seen, tf.gather(num_before, rows))

@@ -80,9 +80,7 @@ def read_unigram(
     counts = collections.Counter(names)
     again = [name for name, count in counts.items() if count > 1]
     if again:
-        problems.append(
-            f"tokenizer.json: the pieces {again[:5]} stand twice"
-        )
+        problems.append(f"tokenizer.json: the pieces {again[:5]} stand twice")
     layout, first, last = _layout_of(names, unknown)
     special = {t.content for t in folder.added_tokens if t.special}
     message = messages().ModelProto()
