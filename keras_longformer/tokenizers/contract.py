@@ -96,8 +96,10 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
         """
         raise NotImplementedError
 
-    def hugging_face_files(self, max_sequence_length: int) -> dict[str, str]:
-        """Returns the text of each file that `transformers` opens it from.
+    def hugging_face_files(
+        self, max_sequence_length: int
+    ) -> dict[str, str | bytes]:
+        """Returns the text, or the bytes, of each file that `transformers` opens it from.
 
         Args:
             max_sequence_length: int, the most tokens that the model reads.

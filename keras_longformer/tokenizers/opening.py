@@ -4,11 +4,18 @@ from collections.abc import Mapping
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
 from keras_longformer.tokenizers.contract import GraphTokenizer
+from keras_longformer.tokenizers.sentence_piece.tokenizer import (
+    LongformerSentencePieceTokenizer,
+)
 from keras_longformer.tokenizers.word_piece.tokenizer import (
     LongformerWordPieceTokenizer,
 )
 
-KINDS = (LongformerTokenizer, LongformerWordPieceTokenizer)
+KINDS = (
+    LongformerTokenizer,
+    LongformerWordPieceTokenizer,
+    LongformerSentencePieceTokenizer,
+)
 
 
 def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:

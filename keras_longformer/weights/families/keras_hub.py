@@ -53,7 +53,7 @@ CLASSIFIER = (("pooled_dense", "pooled_dense"), ("logits", "output_dense"))
 TOKENIZER_FILES = {
     "vocabulary.json": "vocab.json",
     "merges.txt": "merges.txt",
-    "vocabulary.spm": "sentencepiece.bpe.model",
+    "vocabulary.spm": "vocabulary.spm",  # They have no name for a preset's.
 }
 TASK_NAMES = tuple(
     f"{family}{task}"
