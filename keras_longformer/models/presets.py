@@ -5,7 +5,6 @@ import logging
 
 from keras_longformer import weights
 from keras_longformer.layers.positions import position_offset
-from keras_longformer.models.quantization import check_not_quantized
 from keras_longformer.text.packing import length_buckets
 
 LOGGER = logging.getLogger("keras_longformer")
@@ -72,7 +71,7 @@ def rebuild(model, keywords):
     }
     if not changed:
         return model
-    check_not_quantized(model, ", ".join(f"another `{n}`" for n in changed))
+    weights.check_not_quantized(model, ", ".join(f"another `{n}`" for n in changed))
     rebuilt = type(backbone).from_config({**config, **changed})
     if model is not backbone:
         preprocessor = model.preprocessor

@@ -1,8 +1,12 @@
 """Quantized layers: made, written into configurations and made again."""
 
+import contextlib
+import gc
 import warnings
 
 import keras
+
+from keras_longformer.weights import check_not_quantized
 
 # Those of Keras that a model may be asked for, and that its files keep.
 MODES = ("int8", "int4", "float8")
@@ -39,32 +43,12 @@ class Quantizable:
                 "blocks that take hidden states alone, and ours take masks "
                 f"too. Received: mode={asked!r}."
             )
-        check_not_quantized(self, f'`quantize("{asked}")` a second time')
-        with warnings.catch_warnings():
+        check_not_quantized(self, "quantizing it a second time")
+        with warnings.catch_warnings(), _one_collection():
             # Of dropout, LayerNorm and the others that have nothing to do.
             for kept in ("Layer .* does not have a `quantize`", "Invalid quan"):
                 warnings.filterwarnings("ignore", kept)
             super().quantize(mode, config=config, filters=filters, **kwargs)
-
-
-def is_quantized(model):
-    """Says whether any layer of a model is quantized."""
-    return any(map(_mode, model._flatten_layers()))
-
-
-def check_not_quantized(model, what):
-    """Raises `ValueError` where a model is quantized.
-
-    Args:
-        model: a backbone or task.
-        what: str, what cannot be done to it.
-    """
-    if is_quantized(model):
-        modes = sorted({*map(_mode, model._flatten_layers())} - {None})
-        raise ValueError(
-            f"'{model.name}' is quantized ({', '.join(modes)}), which does "
-            f"not go with {what}. Take the model as it was before `quantize`."
-        )
 
 
 def describe_quantized(layers):
@@ -104,9 +88,10 @@ def quantize_again(layers, described):
             "The configuration names quantized layers that the model does not "
             f"have: {', '.join(unknown)}."
         )
-    for path, settings in described.items():
-        config = keras.saving.deserialize_keras_object(settings["config"])
-        by_path[path].quantize(settings["mode"], config=config)
+    with _one_collection():
+        for path, settings in described.items():
+            config = keras.saving.deserialize_keras_object(settings["config"])
+            by_path[path].quantize(settings["mode"], config=config)
 
 
 def own_layers(task):
@@ -117,6 +102,24 @@ def own_layers(task):
         for layer in task._flatten_layers(include_self=False)
         if id(layer) not in others
     ]
+
+
+@contextlib.contextmanager
+def _one_collection():
+    """Collects garbage once, where Keras does after each layer.
+
+    That takes a second with TensorFlow's objects in memory; those that are
+    there before are left out of it.
+    """
+    if gc.get_freeze_count():  # Somebody else's.
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.collect()
 
 
 def _mode(layer):

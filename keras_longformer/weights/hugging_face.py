@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
+from keras_longformer.weights.adapted import check_not_quantized
+from keras_longformer.weights.adapted import merge_adapters
 from keras_longformer.weights.assign import weights_by_name
 from keras_longformer.weights.families import LONGFORMER
 from keras_longformer.weights.families import family_of
@@ -72,7 +74,8 @@ def save_hugging_face(
     `tokenizer_config.json` and `special_tokens_map.json`. Each file is written
     under a temporary name and renamed, so none is ever half there.
 
-    All weights are written as they are. Where `max_global_tokens` is 0, as in
+    All weights are written as they are, LoRA's adapters merged into what they
+    adapt. Where `max_global_tokens` is 0, as in
     masked language modelling, nothing has trained the global projections;
     `save_to_preset` and `from_preset` start them anew for a next task.
 
@@ -91,7 +94,8 @@ def save_hugging_face(
 
     Raises:
         ValueError: the model is dilated, causal, counts positions otherwise,
-            or has weights or a head that Hugging Face's Longformer does not.
+            is quantized, or has weights or a head that Hugging Face's
+            Longformer does not.
 
     Example:
 
@@ -103,6 +107,7 @@ def save_hugging_face(
     """
     from safetensors.numpy import save_file
 
+    check_not_quantized(model, "`save_hugging_face`, which writes float32")
     # A task says what its head is, or that there is no such class.
     is_task = hasattr(model, "hugging_face_config")
     head = model.hugging_face_config() if is_task else {}
@@ -114,9 +119,13 @@ def save_hugging_face(
     keywords = backbone.get_config()
     config = LONGFORMER.to_config(keywords, architecture=architecture, **head)
     weights = _weights(model, keywords["num_layers"], head_modules)
+    merged, adapters = merge_adapters(model)
     arrays = {
-        name: np.asarray(weight.value).astype(np.float32, copy=False)
+        name: merged.get(
+            id(weight), np.asarray(weight.value).astype(np.float32, copy=False)
+        )
         for name, weight in weights.items()
+        if id(weight) not in adapters
     }
     arrays = LONGFORMER.to_theirs(
         arrays,
