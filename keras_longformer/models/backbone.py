@@ -70,6 +70,9 @@ class LongformerBackbone(
             own token. Global tokens see and are seen all the same.
         position_rule: `"padding_offset"`, RoBERTa's, or `"absolute"`: how
             positions are counted. See `LongformerEmbeddings`.
+        activation: of the feed-forward layers: `"gelu"`, the exact one that
+            RoBERTa has, `"gelu_approximate"` (Hugging Face's `gelu_new`),
+            `"relu"` or `"silu"`.
         dtype: dtype or policy of computations and weights. Softmax is float32
             in every one.
         **kwargs: `name`, `trainable`.
@@ -131,6 +134,7 @@ class LongformerBackbone(
         implementation=None,
         causal=False,
         position_rule="padding_offset",
+        activation="gelu",
         dtype=None,
         **kwargs,
     ):
@@ -187,6 +191,7 @@ class LongformerBackbone(
                 rematerialize=rematerialize,
                 implementation=implementation,
                 causal=causals[i],
+                activation=activation,
                 dtype=dtype,
                 name=f"layer_{i}",
             )
@@ -248,6 +253,7 @@ class LongformerBackbone(
         self.implementation = implementation
         self.causal = causal
         self.position_rule = position_rule
+        self.activation = activation
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""
@@ -270,8 +276,10 @@ class LongformerBackbone(
         Args:
             preset: str, one of
                 a Hugging Face folder or `hf://` handle of a `longformer`,
-                `roberta`, `xlm-roberta` or `camembert` encoder
-                (`model.safetensors` or `tf_model.h5`, sharded too);
+                `roberta`, `xlm-roberta`, `camembert`, `bert` or `electra`
+                encoder (`model.safetensors`, `tf_model.h5` or
+                `pytorch_model.bin`, sharded too), or a folder of
+                sentence-transformers with one of these;
                 a folder that `save_to_preset` wrote;
                 a RoBERTa preset of KerasHub's, by folder, name or handle.
             load_weights: bool, `False` starts from random weights.
@@ -286,8 +294,8 @@ class LongformerBackbone(
                 preset's: `max_global_tokens`, `dropout`, `dtype`, ...
 
         Returns:
-            A `LongformerBackbone`. A RoBERTa's global projections are copies
-            of its local ones.
+            A `LongformerBackbone`. The global projections of an encoder that
+            has none are copies of its local ones.
 
         Raises:
             ValueError: a preset of another kind, a broken file, or weights
@@ -340,6 +348,7 @@ class LongformerBackbone(
                 "dtype": keras.dtype_policies.serialize(
                     keras.DTypePolicy(policies.policy_name(self))
                 ),
+                "activation": self.activation,
             }
         )
         quantized = quantization.describe_quantized(self._flatten_layers())

@@ -15,8 +15,9 @@ from keras_longformer.weights.adapted import merge_adapters
 from keras_longformer.weights.assign import weights_by_name
 from keras_longformer.weights.families import LONGFORMER
 from keras_longformer.weights.families import family_of
-from keras_longformer.weights.families.family import head_keywords
+from keras_longformer.weights.families.config import head_keywords
 from keras_longformer.weights.foreign import ForeignPreset
+from keras_longformer.weights.lengthen import POSITION_TABLE
 
 
 def read_hugging_face(
@@ -39,10 +40,15 @@ def read_hugging_face(
     Raises:
         ValueError: a model of another kind, or a broken file.
     """
+    preset = os.fspath(preset)
+    # What cannot be read is refused before its weights are looked at.
+    said = readers.Folder(preset).read_json("config.json")
+    family = family_of(said, preset)
+    config = family.to_keywords(said, preset)
     checkpoint = readers.open_checkpoint(preset)
-    family = family_of(checkpoint.config, os.fspath(preset))
-    config = family.to_keywords(checkpoint.config, os.fspath(preset))
+    family.check_sizes(config, checkpoint.arrays, checkpoint.source)
     config["pooler"] = family.has_pooler(checkpoint.arrays)
+    poolers = {entry.theirs for entry in names.entries(family.pooler)}
     arrays = {}
     if load_weights:
         arrays = family.to_ours(
@@ -57,7 +63,18 @@ def read_hugging_face(
         config,
         arrays,
         checkpoint.tokenizer_files,
-        head_keywords(checkpoint.config),
+        head_keywords(said),
+        architecture=(said.get("architectures") or [""])[0],
+        classifier_dropout=(
+            said.get("classifier_dropout") if family.heads_drop else None
+        ),
+        head_activations=family.activations_of_head(said, head_modules),
+        of_encoder=frozenset(
+            entry.ours
+            for entry in names.entries(family.head_modules(head_modules))
+            if entry.theirs in poolers
+        ),
+        sentence=checkpoint.sentence,
     )
 
 
@@ -75,7 +92,11 @@ def save_hugging_face(
     under a temporary name and renamed, so none is ever half there.
 
     All weights are written as they are, LoRA's adapters merged into what they
-    adapt. Where `max_global_tokens` is 0, as in
+    adapt. A model that counts positions by the
+    column (BERT's) gets one row more at the front of its position table for
+    each id up to the padding's, from which Longformer counts: theirs computes
+    the same where padding is on the right and no token of a text has the
+    padding's id. Where `max_global_tokens` is 0, as in
     masked language modelling, nothing has trained the global projections;
     `save_to_preset` and `from_preset` start them anew for a next task.
 
@@ -93,9 +114,8 @@ def save_hugging_face(
             backbone has none of its own.
 
     Raises:
-        ValueError: the model is dilated, causal, counts positions otherwise,
-            is quantized, or has weights or a head that Hugging Face's
-            Longformer does not.
+        ValueError: the model is dilated, causal or quantized, or has weights, a
+            head or a head's activation that Hugging Face's Longformer does not.
 
     Example:
 
@@ -117,7 +137,15 @@ def save_hugging_face(
     )
     backbone = getattr(model, "backbone", model)
     keywords = backbone.get_config()
-    config = LONGFORMER.to_config(keywords, architecture=architecture, **head)
+    if tokenizer is None:
+        preprocessor = getattr(model, "preprocessor", None)
+        tokenizer = getattr(preprocessor, "tokenizer", None)
+    config = LONGFORMER.to_config(
+        keywords,
+        architecture=architecture,
+        special_token_ids=_special_token_ids(tokenizer),
+        **head,
+    )
     weights = _weights(model, keywords["num_layers"], head_modules)
     merged, adapters = merge_adapters(model)
     arrays = {
@@ -127,6 +155,10 @@ def save_hugging_face(
         for name, weight in weights.items()
         if id(weight) not in adapters
     }
+    if keywords.get("position_rule", "padding_offset") == "absolute":
+        table = arrays[POSITION_TABLE]
+        rows = np.repeat(table[:1], keywords["pad_token_id"] + 1, axis=0)
+        arrays[POSITION_TABLE] = np.concatenate([rows, table])
     arrays = LONGFORMER.to_theirs(
         arrays,
         num_layers=keywords["num_layers"],
@@ -134,9 +166,6 @@ def save_hugging_face(
         prefix=f"{LONGFORMER.prefixes[0]}." if head_modules else "",
     )
     os.makedirs(folder, exist_ok=True)
-    if tokenizer is None:
-        preprocessor = getattr(model, "preprocessor", None)
-        tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is not None:
         files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
         for name, text in files.items():
@@ -170,6 +199,15 @@ def _weights(model, num_layers, head_modules):
             stacklevel=3,
         )
     return weights
+
+
+def _special_token_ids(tokenizer):
+    """The ids of a tokenizer that `config.json` says."""
+    start = getattr(tokenizer, "start_token_id", None)
+    end = getattr(tokenizer, "end_token_id", None)
+    if start is None or end is None:
+        return {}
+    return {"bos_token_id": start, "eos_token_id": end, "sep_token_id": end}
 
 
 def _write_json(folder, name, content):

@@ -47,6 +47,9 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         temperature: float, what `"ranking"` divides cosines by.
         **kwargs: `compile`, `name`, `trainable`.
 
+    `from_preset` of a sentence-transformers folder takes `pooling` and
+    `normalize` from it.
+
     Call arguments:
         inputs: the backbone's, `(b, n)`, or `(b, t, n)` for tuples of `t`
             texts.
@@ -118,6 +121,21 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         # Config
         self.pooling = pooling
         self.normalize = normalize
+
+    @classmethod
+    def _read_head(cls, foreign, kwargs):
+        sentence = foreign.sentence
+        if sentence is None:
+            return
+        if sentence.problems and "pooling" not in kwargs:
+            raise ValueError(
+                f"'{foreign.source}' is of sentence-transformers, and makes "
+                "embeddings that a LongformerEmbedder cannot make: it "
+                f"{', and it '.join(sentence.problems)}. Say `pooling` to "
+                "pool otherwise, and train it again."
+            )
+        kwargs.setdefault("pooling", sentence.pooling or "mean")
+        kwargs.setdefault("normalize", sentence.normalize)
 
     def __call__(self, inputs, *args, **kwargs):
         token_ids = inputs["token_ids"] if isinstance(inputs, dict) else None

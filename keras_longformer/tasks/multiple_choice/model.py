@@ -88,6 +88,7 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
         ("classifier", "classifier", DENSE),
         ("pooler", "pooler.dense", DENSE),
     )
+    head_activations = (("pooler", None, "tanh"),)
 
     def __init__(
         self,

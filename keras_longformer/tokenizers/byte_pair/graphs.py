@@ -1,12 +1,16 @@
 """The encoder as compiled graphs, with a cap on the size of a text."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
+from keras_longformer.tokenizers.special_tokens import AddedToken
 
 
 class EncoderGraphs:
-    """The encoder as graphs, traced once for each set of special tokens.
+    """The encoder as graphs, traced once for each tuple of special tokens.
 
     Keras and SavedModel look for functions and tables on every object they
     track and would export all these graphs on their own; on this object,
@@ -17,19 +21,37 @@ class EncoderGraphs:
         self.encoder = encoder
         self._max_text_bytes = max_text_bytes
         self._traced = {}
+        self._choices = {}
 
-    def encode(self, texts, special_tokens: dict[str, int]):
+    def chosen(
+        self,
+        choice: bool | Sequence[str],
+        make: Callable[[], tuple[AddedToken, ...]],
+    ) -> tuple[AddedToken, ...]:
+        """Returns the tokens of a choice, made once: always the same tuple."""
+        key = choice if isinstance(choice, bool | str) else tuple(choice)
+        if key not in self._choices:
+            self._choices[key] = make()
+        return self._choices[key]
+
+    def encode(self, texts, special_tokens: Sequence[AddedToken]):
         """Runs `BytePairEncoder.encode`."""
         return self._run(self.encoder.encode, texts, special_tokens)
 
-    def encode_with_offsets(self, texts, special_tokens: dict[str, int]):
+    def encode_with_offsets(self, texts, special_tokens: Sequence[AddedToken]):
         """Runs `BytePairEncoder.encode_with_offsets`."""
         return self._run(
             self.encoder.encode_with_offsets, texts, special_tokens
         )
 
+    def encode_words(self, words, special_tokens: Sequence[AddedToken]):
+        """Runs `BytePairEncoder.encode_words`."""
+        return self._run(self.encoder.encode_words, words, special_tokens)
+
     def _run(self, method, texts, special_tokens):
-        key = (method.__name__, tuple(special_tokens))
+        # There may be thousands of them: comparing them would take longer
+        # than a short text. `_choices` keeps them, so an id is one tuple's.
+        key = (method.__name__, id(special_tokens))
         if key not in self._traced:
 
             def encode(texts):
