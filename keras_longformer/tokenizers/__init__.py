@@ -8,3 +8,6 @@ from keras_longformer.tokenizers.contract import (
 )
 from keras_longformer.tokenizers.contract import Tokens as Tokens
 from keras_longformer.tokenizers.opening import open_tokenizer as open_tokenizer
+from keras_longformer.tokenizers.word_piece.tokenizer import (
+    LongformerWordPieceTokenizer as LongformerWordPieceTokenizer,
+)

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
 from keras_longformer.tokenizers.contract import GraphTokenizer
+from keras_longformer.tokenizers.word_piece.tokenizer import (
+    LongformerWordPieceTokenizer,
+)
 
-KINDS = (LongformerTokenizer,)
+KINDS = (LongformerTokenizer, LongformerWordPieceTokenizer)
 
 
 def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:
@@ -13,7 +16,7 @@ def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:
 
     Args:
         files: mapping of file name to path, those of `vocab.json`,
-            `merges.txt`, `tokenizer.json`, ... that are there.
+            `merges.txt`, `vocab.txt`, `tokenizer.json`, ... that are there.
 
     Returns:
         The tokenizer, or `None` where it is of a kind that is not known here.
