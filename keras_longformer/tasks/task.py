@@ -7,10 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer import weights
+from keras_longformer.models import policies
 from keras_longformer.models import presets
+from keras_longformer.models import quantization
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
+from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.tokenizers import open_tokenizer
@@ -24,7 +27,9 @@ CLASSIFIERS = (
 )
 
 
-class LongformerTask(LongformerInputs):
+class LongformerTask(
+    LongformerInputs, FreshFunctions, quantization.Quantizable
+):
     """A `LongformerBackbone` with a head and a preprocessor: the contract.
 
     A mixin before KerasHub's class for the kind of task. A subclass, in this
@@ -261,6 +266,23 @@ class LongformerTask(LongformerInputs):
         """
         return mean_of_windows(outputs, windows).numpy()
 
+    def get_config(self):
+        config = super().get_config()
+        quantized = quantization.describe_quantized(
+            quantization.own_layers(self)
+        )
+        if quantized:
+            config["quantized"] = quantized
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        quantized = config.pop("quantized", {})
+        task = super().from_config(config)
+        quantization.quantize_again(quantization.own_layers(task), quantized)
+        return task
+
     def get_compile_config(self):
         """What `compile_from_config` takes, for `save`."""
         config = super().get_compile_config()
@@ -323,8 +345,9 @@ class LongformerTask(LongformerInputs):
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, options, kwargs):
         """A preset of ours, which KerasHub loads as it was saved."""
-        if "dtype" in own:
-            kwargs["dtype"] = own.pop("dtype")
+        kwargs["dtype"] = own.pop("dtype", None) or policies.saved_policy(
+            preset
+        )
         task = super().from_preset(preset, load_weights, **kwargs)
         longest = task.backbone.max_sequence_length
         preprocessor = task.preprocessor

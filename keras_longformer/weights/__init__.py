@@ -9,6 +9,7 @@
               tables of names, positions
     lengthen  a short encoder's arrays -> a long one's
     assign    arrays -> a model's variables, all or none
+    adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
     hugging_face, families/keras_hub   the presets of the two libraries
 
@@ -16,6 +17,9 @@ This floor knows arrays and names only. Models hand themselves in, and tasks
 the table of their heads' names (`head_modules`).
 """
 
+from keras_longformer.weights.adapted import (
+    check_not_quantized as check_not_quantized,
+)
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
