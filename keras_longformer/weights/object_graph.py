@@ -18,6 +18,9 @@ from keras_longformer.weights.readers import as_float32
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"
 INDEX = ".index"
+# TensorFlow's reader raises Python's own errors too: IndexError for a file that
+# ends too early.
+UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 def find_checkpoint(path: str) -> str | None:
@@ -73,7 +76,7 @@ class ObjectGraph:
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             self._shapes = self._reader.get_variable_to_shape_map()
-        except (tf.errors.OpError, ValueError) as error:
+        except UNREADABLE as error:
             raise self._broken(error) from error
         if GRAPH not in self._shapes:
             some = ", ".join(sorted(self._shapes)[:3])
@@ -131,7 +134,7 @@ class ObjectGraph:
         try:
             tensor = self._reader.get_tensor(key)
             return tensor if key == GRAPH else as_float32(tensor)
-        except tf.errors.OpError as error:
+        except UNREADABLE as error:
             raise self._broken(error) from error
 
     def _broken(self, error):

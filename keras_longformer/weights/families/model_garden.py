@@ -184,7 +184,7 @@ def sizes(arrays: dict[str, LazyArray], source: str) -> dict[str, int]:
     Raises:
         ValueError: arrays that lack what it needs.
     """
-    layers = {n.split("/")[0] for n in arrays if n.startswith("layer_")}
+    queries = [n for n in arrays if n.endswith("/attention/query/kernel")]
     asked = {
         "vocabulary_size": ("embeddings/token_embedding/embeddings", 0),
         "hidden_dim": ("embeddings/token_embedding/embeddings", 1),
@@ -199,7 +199,7 @@ def sizes(arrays: dict[str, LazyArray], source: str) -> dict[str, int]:
             f"'{source}' lacks arrays of an encoder: {', '.join(missing)}."
         )
     found = {k: arrays[name].shape[axis] for k, (name, axis) in asked.items()}
-    return found | {"num_layers": len(layers)}
+    return found | {"num_layers": len(queries)}
 
 
 def undo(
