@@ -58,9 +58,12 @@ class ModelGardenCheckpoint(os.PathLike):
     Example:
 
     ```python
+    backbone = LongformerBackbone.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
+    quirks = ["epsilon", "approximate_gelu"]
+    save_model_garden(backbone, "for-model-garden", quirks=quirks)
     LongformerBackbone.from_preset(
-        ModelGardenCheckpoint("path/to/longformer", quirks=CONVERTER_QUIRKS),
-        window_size=512)
+        ModelGardenCheckpoint("for-model-garden", quirks=quirks))
     ```
     """
 

@@ -64,10 +64,11 @@ def save_model_garden(
     Example:
 
     ```python
+    backbone = LongformerBackbone.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
     prefix = save_model_garden(
         backbone, "for-model-garden", quirks=["epsilon", "approximate_gelu"])
-    tf.train.Checkpoint(encoder=longformer_encoder).read(
-        prefix).assert_consumed()
+    as_model_garden_runs_it = LongformerBackbone.from_preset(prefix)
     ```
     """
     quirks = family.check_quirks(quirks)

@@ -62,9 +62,16 @@ def read_records(
     Example:
 
     ```python
-    rows = read_records("wiki-*.tfrecord", pad_token_id=1, batch_size=8)
-    masked_lm.preprocessor = None
-    masked_lm.fit(rows)
+    from keras_longformer.data.model_garden import write_records
+
+    preprocessor = LongformerMaskedLMPreprocessor(
+        tokenizer, sequence_length=512)
+    batches = tf.data.Dataset.from_tensor_slices(texts).batch(2)
+    write_records(
+        "train.tfrecord", batches.map(preprocessor), sequence_length=512,
+        pad_token_id=tokenizer.pad_token_id, num_predictions=80)
+    rows = read_records(
+        "train.tfrecord", pad_token_id=tokenizer.pad_token_id, batch_size=8)
     ```
     """
     check_kind(kind)

@@ -51,13 +51,7 @@ def write_records(
         ValueError: a row that is longer, or classification rows with weights
             other than 0 and 1.
 
-    Example:
-
-    ```python
-    write_records(
-        "train.tfrecord", texts.batch(8).map(preprocessor),
-        sequence_length=512, pad_token_id=1, num_predictions=76)
-    ```
+    Example: that of `read_records`.
     """
     check_kind(kind)
     if kind == "masked_lm" and num_predictions is None:
