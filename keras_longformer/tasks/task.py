@@ -14,6 +14,13 @@ from keras_longformer.text.packing import length_buckets
 from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.names import entries
 
+# What transformers' classes with a classifier are called after "For".
+CLASSIFIERS = (
+    "SequenceClassification",
+    "TokenClassification",
+    "MultipleChoice",
+)
+
 
 class LongformerTask(LongformerInputs):
     """A `LongformerBackbone` with a head and a preprocessor: the contract.
@@ -33,6 +40,10 @@ class LongformerTask(LongformerInputs):
         head_modules: rows `(ours, theirs, layout)`, one for each module of the
             head, named as in `hugging_face_class`; the layouts are those of
             `keras_longformer.weights.names`.
+        head_activations: rows `(ours, keyword, default)`: a dense layer of
+            the head whose activation is another one in some families, the
+            argument of the constructor that says it, or `None`, and what it
+            is without.
         head_weights: patterns of the names of the head's weights, which start
             from random numbers where a preset does not have them. They follow
             from `head_modules`.
@@ -47,6 +58,7 @@ class LongformerTask(LongformerInputs):
     default_max_global_tokens = None
     hugging_face_class = None
     head_modules = ()
+    head_activations = ()
     head_weights = ()
 
     def __init_subclass__(cls, **kwargs):
@@ -127,9 +139,9 @@ class LongformerTask(LongformerInputs):
 
         Args:
             preset: str, what `LongformerBackbone.from_preset` opens: a
-                Hugging Face folder or `hf://` handle of a Longformer or
-                RoBERTa, a folder that `save_to_preset` wrote, or a RoBERTa
-                preset of KerasHub's.
+                Hugging Face folder or `hf://` handle of a Longformer, RoBERTa,
+                BERT or ELECTRA, a folder that `save_to_preset` wrote, or a
+                RoBERTa preset of KerasHub's.
             load_weights: bool, `False` starts from random weights.
             **kwargs: those of the backbone's `from_preset`
                 (`max_sequence_length`, `window_size`, `positions`,
@@ -177,7 +189,12 @@ class LongformerTask(LongformerInputs):
         }
         if "preprocessor" not in kwargs:
             kwargs["preprocessor"] = cls._preprocessor(foreign, **options)
+        if "dropout" not in own and "dropout" in presets.keywords_of(cls):
+            if foreign.classifier_dropout is not None:
+                kwargs.setdefault("dropout", foreign.classifier_dropout)
+        cls._drop_other_head(foreign)
         cls._read_head(foreign, kwargs)
+        cls._read_activations(foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
             presets.load_arrays(
@@ -382,8 +399,49 @@ class LongformerTask(LongformerInputs):
             )
 
     @classmethod
+    def _drop_other_head(cls, foreign):
+        """Drops what another kind of head has under the names of this one's.
+
+        In BERT's files the classifiers of texts, of tokens and of choices are
+        all `classifier`: the architecture says which it is.
+        """
+        wanted = _kind_of_head(cls.hugging_face_class or "")
+        got = _kind_of_head(foreign.architecture)
+        if None in (wanted, got) or wanted == got:
+            return
+        shared = foreign.family.shared_heads
+        for ours, theirs, kind in foreign.family.head_modules(cls.head_modules):
+            if theirs in shared:
+                for entry in entries([(ours, theirs, kind)]):
+                    foreign.arrays.pop(entry.ours, None)
+
+    @classmethod
+    def _read_activations(cls, foreign, kwargs):
+        """Takes from the preset what its head's dense layers end in."""
+        rows = {ours: row for ours, *row in cls.head_activations}
+        for ours, said in foreign.head_activations.items():
+            if ours not in rows or f"{ours}/kernel" not in foreign.arrays:
+                continue
+            keyword, default = rows[ours]
+            if keyword is not None:
+                kwargs.setdefault(keyword, said)
+            elif said != default:
+                raise ValueError(
+                    f"'{foreign.source}' has a head whose {ours} ends in "
+                    f"{said}, and that of {cls.__name__} ends in {default}. "
+                    "Open its encoder, by `LongformerBackbone.from_preset`, "
+                    "and give it a new head."
+                )
+
+    @classmethod
     def _read_head(cls, foreign, kwargs):
         """Takes from the preset what the head's constructor must know."""
+
+
+def _kind_of_head(architecture):
+    """What an architecture's classifier is of, if it says one."""
+    kind = architecture.partition("For")[2]
+    return kind if kind in CLASSIFIERS else None
 
 
 def check_labels(x, y, wanted: str) -> None:

@@ -13,6 +13,7 @@ families of encoders (`families/`) and, each its head's, to the tasks.
 import re
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,54 @@ class Spelling:
     name: str
     has_prefix: bool
     is_transposed: bool
+
+
+def without_outer_prefix(
+    names: Iterable[str], prefixes: Sequence[str], anchor: str
+) -> dict[str, str]:
+    """Takes what stands before the encoder's own prefix off PyTorch's names.
+
+    Data-parallel training, compiling and frameworks put theirs in front:
+
+        module.roberta.embeddings...   roberta.embeddings...
+        module.classifier.bias         classifier.bias
+        auto_model.embeddings...       roberta.embeddings...
+
+    Args:
+        names: those of a file; HDF5's paths stay as they are.
+        prefixes: the encoder's names in a task's file; the first stands for
+            any other name.
+        anchor: str, a weight that every encoder has, without a prefix.
+
+    Returns:
+        Dict of each name to what it becomes.
+
+    Raises:
+        ValueError: several encoders in one file.
+    """
+    same = {name: name for name in names}
+    before = {
+        name.removesuffix(anchor)
+        for name in same
+        if name == anchor or name.endswith(f".{anchor}")
+    }
+    if not before or before & {"", *(f"{prefix}." for prefix in prefixes)}:
+        return same
+    if len(before) > 1:
+        raise ValueError(
+            "The checkpoint holds several encoders, under "
+            f"{', '.join(sorted(before))}. Save one of them alone."
+        )
+    (before,) = before
+    own = f"{prefixes[0]}."
+    outer = before
+    for prefix in prefixes:
+        if before.endswith(f".{prefix}."):
+            own, outer = "", before.removesuffix(f"{prefix}.")
+    return {
+        name: own + name.removeprefix(outer) if name.startswith(outer) else name
+        for name in same
+    }
 
 
 def spell(name: str, prefixes: Collection[str]) -> Spelling:

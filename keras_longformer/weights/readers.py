@@ -15,7 +15,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_longformer.weights.sentence import MODULES
+from keras_longformer.weights.sentence import Sentence
+from keras_longformer.weights.sentence import encoder_folder
+from keras_longformer.weights.sentence import read_modules
+from keras_longformer.weights.sentence import read_sentence
+
 HUB_SCHEME = "hf://"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+# Names of dtypes: safetensors', NumPy's. Others are NumPy's in capitals.
+SAFETENSORS_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+}
+FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 # Other files of a folder that a tokenizer may need, and `from_preset` with it.
 TOKENIZER_FILES = (
@@ -37,16 +58,20 @@ class Checkpoint:
         config: dict, what `config.json` says.
         arrays: mapping of foreign name to array, read when asked for.
         tokenizer_files: dict of file name to path, only those that exist.
+        sentence: what sentence-transformers says of embeddings, or `None`.
     """
 
     source: str
     config: dict
     arrays: Mapping[str, np.ndarray]
     tokenizer_files: dict[str, str]
+    sentence: Sentence | None = None
 
 
 class Folder:
     """A folder on this machine or, as `hf://owner/name`, on the hub.
+
+    Of a folder of sentence-transformers, that within it which has the encoder.
 
     Args:
         preset: str, a path or a handle.
@@ -60,19 +85,42 @@ class Folder:
                 "`preset` must be a folder or a handle `hf://owner/name`. "
                 f"Received: preset={preset!r}, which is not a folder here."
             )
+        self.within = ""
+        self._modules = None
+        path = self._find(MODULES)
+        if path is not None:
+            self._modules = read_modules(path)
+            self.within = encoder_folder(self._modules)
 
     def find(self, name: str) -> str | None:
         """Returns the path of the file `name`, or `None` without one."""
+        return self._find(f"{self.within}/{name}" if self.within else name)
+
+    def _find(self, name):
         if self.on_hub:
             return _download(self.preset.removeprefix(HUB_SCHEME), name)
         path = os.path.join(self.preset, name)
         return path if os.path.isfile(path) else None
 
+    def sentence(self) -> Sentence | None:
+        """Returns what sentence-transformers says of embeddings, if it does."""
+
+        def read(name):
+            path = self._find(name)
+            return {} if path is None else read_json(path)
+
+        if self._modules is None:
+            return None
+        return read_sentence(self._modules, read)
+
     def read_json(self, name: str) -> dict:
         """Returns what the JSON file `name` holds, which must be a dict."""
         path = self.find(name)
         if path is None:
-            raise ValueError(f"{self.preset!r} has no {name}. {self.listing()}")
+            raise ValueError(
+                f"{self.preset!r} has no {name}. {self.listing()}"
+                f"{self.adapter()}"
+            )
         return read_json(path)
 
     def listing(self) -> str:
@@ -81,6 +129,18 @@ class Folder:
             return f"See https://huggingface.co/{self.preset[5:]}/tree/main."
         files = ", ".join(sorted(os.listdir(self.preset))) or "nothing"
         return f"The folder holds: {files}."
+
+    def adapter(self) -> str:
+        """Returns a sentence, where the folder holds an adapter alone."""
+        path = self.find("adapter_config.json")
+        if path is None:
+            return ""
+        base = read_json(path).get("base_model_name_or_path")
+        return (
+            f" It is a PEFT adapter of {base!r}, which has no encoder of its "
+            "own: merge it first (`PeftModel.from_pretrained(base, folder)"
+            ".merge_and_unload().save_pretrained(new_folder)`)."
+        )
 
 
 def open_checkpoint(preset: str) -> Checkpoint:
@@ -104,11 +164,14 @@ def open_checkpoint(preset: str) -> Checkpoint:
     source, arrays = _open_weights(folder)
     tokenizer_files = {name: folder.find(name) for name in TOKENIZER_FILES}
     tokenizer_files = {k: v for k, v in tokenizer_files.items() if v}
-    return Checkpoint(source, config, arrays, tokenizer_files)
+    return Checkpoint(
+        source, config, arrays, tokenizer_files, folder.sentence()
+    )
 
 
 def read_json(path: str) -> dict:
     """Returns the dict that a JSON file holds."""
+    check_no_pointer(path)
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -129,15 +192,19 @@ class LazyArrays(Mapping):
         loaders: dict of name to a function without arguments.
         shapes: dict of name to a function without arguments that returns the
             array's shape. An array that has none is read for it.
+        dtypes: dict of name to a function without arguments that returns the
+            name of the array's dtype in the file.
     """
 
     def __init__(
         self,
         loaders: dict[str, Callable[[], np.ndarray]],
         shapes: Mapping[str, Callable[[], tuple[int, ...]]] | None = None,
+        dtypes: Mapping[str, Callable[[], str]] | None = None,
     ):
         self._loaders = loaders
         self._shapes = shapes or {}
+        self._dtypes = dtypes or {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return as_float32(self._loaders[name]())
@@ -157,9 +224,24 @@ class LazyArrays(Mapping):
             return tuple(self._shapes[name]())
         return self[name].shape
 
+    def dtype_of(self, name: str) -> str:
+        """Returns an array's dtype in the file, as NumPy names it."""
+        if name in self._dtypes:
+            dtype = self._dtypes[name]()
+            return SAFETENSORS_DTYPES.get(dtype, dtype.lower())
+        return self[name].dtype.name
+
+    def is_float(self, name: str) -> bool:
+        """Says whether an array can be a weight: floats of 16 bits or more."""
+        return self.dtype_of(name) in FLOATS
+
 
 def as_float32(array: np.ndarray) -> np.ndarray:
-    """Returns floating-point arrays as float32, others as they are."""
+    """Returns floating-point arrays as float32, others as they are.
+
+    Those of 16 bits exactly; those of 64 rounded to the nearest, as Hugging
+    Face does when it loads them into a float32 model.
+    """
     # NumPy has no kind for bfloat16: ml_dtypes registers it as "V".
     floating = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     return array.astype(np.float32, copy=False) if floating else array
@@ -178,6 +260,7 @@ def read_safetensors(path: str) -> LazyArrays:
     return LazyArrays(
         {name: _bind(file.get_tensor, name) for name in names},
         {name: file.get_slice(name).get_shape for name in names},
+        {name: file.get_slice(name).get_dtype for name in names},
     )
 
 
@@ -187,22 +270,27 @@ def read_h5(path: str) -> LazyArrays:
 
     loaders = {}
     shapes = {}
+    dtypes = {}
 
     def visit(name, item):
         if isinstance(item, h5py.Dataset):
             loaders[name] = _bind(_read_dataset, (path, item))
             shapes[name] = _bind(getattr, item, "shape")
+            dtypes[name] = _bind(getattr, item.dtype, "name")
 
     try:
         # Soft and external links are not followed by `visititems`.
         h5py.File(path, "r").visititems(visit)
     except (OSError, RuntimeError) as error:
         raise _broken(path, "HDF5", error) from error
-    return LazyArrays(loaders, shapes)
+    return LazyArrays(loaders, shapes, dtypes)
 
 
 def read_torch(path: str) -> LazyArrays:
-    """Reads a `pytorch_model.bin` by `torch.load(weights_only=True)`."""
+    """Reads a `pytorch_model.bin` by `torch.load(weights_only=True)`.
+
+    Training frameworks put it into a dict, as its `"state_dict"`.
+    """
     torch = _import("torch", "torch")
     import pickle
 
@@ -212,6 +300,16 @@ def read_torch(path: str) -> LazyArrays:
         raise _broken(path, "PyTorch weights", error) from error
     if not isinstance(state, dict):
         raise _broken(path, "PyTorch weights", "it holds no dict of tensors")
+    if isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    others = [
+        str(n) for n, x in state.items() if not isinstance(x, torch.Tensor)
+    ]
+    if others:
+        raise ValueError(
+            f"'{path}' must hold a dict of tensors. It has others: "
+            f"{', '.join(others[:5])}. Save `model.state_dict()` alone."
+        )
 
     def read(name):
         tensor = state[name].detach()
@@ -219,7 +317,14 @@ def read_torch(path: str) -> LazyArrays:
             tensor.float() if tensor.is_floating_point() else tensor
         ).numpy()
 
-    return LazyArrays({name: _bind(read, name) for name in state})
+    return LazyArrays(
+        {name: _bind(read, name) for name in state},
+        {name: _bind(tuple, x.shape) for name, x in state.items()},
+        {
+            name: _bind(str.removeprefix, str(x.dtype), "torch.")
+            for name, x in state.items()
+        },
+    )
 
 
 # In the order of preference: safe and quick to read first.
@@ -235,6 +340,7 @@ def _open_weights(folder):
     for name, read in FORMATS.items():
         path = folder.find(name)
         if path is not None:
+            check_no_pointer(path)
             return path, read(path)
         path = folder.find(f"{name}.index.json")
         if path is not None:
@@ -243,7 +349,20 @@ def _open_weights(folder):
     raise ValueError(
         f"{folder.preset!r} has no weights that can be read. Looked for: "
         f"{looked_for} (or <name>.index.json). {folder.listing()}"
+        f"{folder.adapter()}"
     )
+
+
+def check_no_pointer(path: str) -> None:
+    """Raises `ValueError` for what Git LFS leaves in a file's place."""
+    with open(path, "rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise ValueError(
+            f"'{path}' is a Git LFS pointer, not the file that it points to: "
+            "the folder was cloned without it. Run `git lfs pull` in it, or "
+            "open `hf://owner/name`."
+        )
 
 
 def _read_shards(folder, index_path, read):
@@ -253,6 +372,7 @@ def _read_shards(folder, index_path, read):
         raise ValueError(f"'{index_path}' has no `weight_map`.")
     loaders = {}
     shapes = {}
+    dtypes = {}
     for shard in sorted(set(weight_map.values())):
         if os.path.basename(shard) != shard:
             raise ValueError(
@@ -265,11 +385,13 @@ def _read_shards(folder, index_path, read):
                 f"'{index_path}' names {shard}, which is not there. "
                 f"{folder.listing()}"
             )
+        check_no_pointer(path)
         arrays = read(path)
         loaders.update(
             {name: _bind(arrays.__getitem__, name) for name in arrays}
         )
         shapes.update({name: _bind(arrays.shape_of, name) for name in arrays})
+        dtypes.update({name: _bind(arrays.dtype_of, name) for name in arrays})
     # An h5 index says `<model>/roberta/...` of what is stored as `roberta/...`.
     absent = [
         name
@@ -280,7 +402,7 @@ def _read_shards(folder, index_path, read):
         raise ValueError(
             f"The files of '{index_path}' lack: {', '.join(absent)}."
         )
-    return LazyArrays(loaders, shapes)
+    return LazyArrays(loaders, shapes, dtypes)
 
 
 def _read_dataset(path_and_dataset):
