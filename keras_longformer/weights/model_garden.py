@@ -55,16 +55,7 @@ class ModelGardenCheckpoint(os.PathLike):
             be taken back: names among `QUIRKS`, or `CONVERTER_QUIRKS`, all
             of them. By default the model is what Model Garden runs.
 
-    Example:
-
-    ```python
-    backbone = LongformerBackbone.from_preset(
-        "path/to/roberta-base", max_sequence_length=4096, window_size=512)
-    quirks = ["epsilon", "approximate_gelu"]
-    save_model_garden(backbone, "for-model-garden", quirks=quirks)
-    LongformerBackbone.from_preset(
-        ModelGardenCheckpoint("for-model-garden", quirks=quirks))
-    ```
+    Example: that of `save_model_garden`.
     """
 
     path: str
@@ -126,14 +117,18 @@ def read_model_garden(
     config = {"pad_token_id": 0, "window_size": DEFAULT_WINDOW_SIZE}
     if family.is_longformer(graph, encoder):
         config = {"pad_token_id": 1, "window_size": None}
-    config |= _keywords(arrays, _parameters(folder), prefix, quirks)
+    parameters = _parameters(folder)
+    config |= _keywords(arrays, *parameters[:2], prefix, quirks)
     facts = replace(family.MODEL_GARDEN, position_rule=config["position_rule"])
     config["max_sequence_length"] = config.pop("rows") - facts.position_offset(
         config
     )
+    of_encoder = {}
     if load_weights:
         arrays = family.undo(arrays, quirks, prefix)
-        arrays |= family.read_head(graph, encoder, head_modules)
+        head = family.read_head(graph, encoder, head_modules)
+        of_encoder = family.pooler_as_head(arrays, head, head_modules)
+        arrays |= head | of_encoder
     files = {name: folder.find(name) for name in readers.TOKENIZER_FILES}
     return ForeignPreset(
         prefix,
@@ -141,12 +136,17 @@ def read_model_garden(
         config,
         arrays if load_weights else {},
         {name: path for name, path in files.items() if path},
+        head_activations={
+            ours: family.to_activation(parameters[2], quirks)
+            for ours, theirs, _ in head_modules
+            if theirs == "lm_head.dense"
+        },
+        of_encoder=frozenset(of_encoder),
     )
 
 
-def _keywords(arrays, parameters, prefix, quirks):
+def _keywords(arrays, where, parameters, prefix, quirks):
     """Returns our backbone's keywords, with `rows` instead of a length."""
-    where, parameters = parameters
     config = family.sizes(arrays, prefix)
     problems = [
         f"  {theirs}={parameters[theirs]!r}, and the arrays {config[ours]}"
@@ -185,20 +185,23 @@ def _keywords(arrays, parameters, prefix, quirks):
 
 
 def _parameters(folder):
-    """Returns the file that says an encoder's parameters, and these."""
+    """Returns a file, its encoder's parameters, and its head's activation."""
     for name in PARAMETER_FILES:
         path = folder.find(name)
         if path is None:
             continue
-        found = _encoders(_read_parameters(path))
+        content = _read_parameters(path)
+        found = list(_encoders(content))
         if len(found) == 1:
-            return path, found[0]
+            # BertPretrainer's, which its configuration sets to this.
+            head = list(_values(content, "mlm_activation")) or ["gelu"]
+            return path, found[0], head[0]
         raise ValueError(
             f"'{path}' must say the parameters of one encoder: under "
             "`encoder` and its `type`, or all at the top. It says those of "
             f"{len(found)}."
         )
-    return None, {}
+    return None, {}, "gelu"
 
 
 def _read_parameters(path):
@@ -223,12 +226,19 @@ def _read_parameters(path):
 
 
 def _encoders(content):
-    """Returns all parameters of encoders among what a file says."""
-    if not isinstance(content, Mapping):
-        return []
-    if "num_attention_heads" in content:
-        return [content]
-    encoder = content.get("encoder")
-    if isinstance(encoder, Mapping) and encoder.get("type") in encoder:
-        return [encoder[encoder["type"]] or {}]
-    return [found for x in content.values() for found in _encoders(x)]
+    """Yields all parameters of encoders among what a file says."""
+    if isinstance(content, Mapping) and "num_attention_heads" in content:
+        yield content
+        return
+    for encoder in _values(content, "encoder"):
+        if isinstance(encoder, Mapping) and encoder.get("type") in encoder:
+            yield encoder[encoder["type"]] or {}
+
+
+def _values(content, name):
+    """Yields all values of a key, however deep."""
+    if isinstance(content, Mapping):
+        if name in content:
+            yield content[name]
+        for value in content.values():
+            yield from _values(value, name)

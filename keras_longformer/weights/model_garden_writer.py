@@ -66,9 +66,11 @@ def save_model_garden(
     ```python
     backbone = LongformerBackbone.from_preset(
         "path/to/roberta-base", max_sequence_length=4096, window_size=512)
-    prefix = save_model_garden(
-        backbone, "for-model-garden", quirks=["epsilon", "approximate_gelu"])
+    quirks = ["epsilon", "approximate_gelu"]
+    prefix = save_model_garden(backbone, "for-model-garden", quirks=quirks)
     as_model_garden_runs_it = LongformerBackbone.from_preset(prefix)
+    as_it_was = LongformerBackbone.from_preset(
+        ModelGardenCheckpoint(prefix, quirks=quirks))
     ```
     """
     quirks = family.check_quirks(quirks)
@@ -120,19 +122,18 @@ def _check(model, keywords, head, quirks, global_attention_size):
             f"  layer_norm_epsilon={epsilon}: its own is "
             f"{family.LAYER_NORM_EPSILON}; accept that by quirks=['epsilon']"
         )
-    activation = keywords.get("activation", "gelu")
-    accepted = {family.APPROXIMATE_GELU}
-    if "approximate_gelu" in quirks:
-        accepted.add("gelu")
-    if activation not in accepted:
-        wrong.append(
-            f"  activation={activation!r}: its own is the approximate GELU"
-            + (
-                "; accept that by quirks=['approximate_gelu']"
-                if activation == "gelu"
-                else ""
-            )
-        )
+    activations = {"activation": keywords["activation"]}
+    if head and hasattr(model, "activation"):
+        activations["activation of the head"] = model.activation
+    for name, activation in activations.items():
+        if activation == family.APPROXIMATE_GELU or (
+            activation == "gelu" and "approximate_gelu" in quirks
+        ):
+            continue
+        line = f"  {name}={activation!r}: its own is the approximate GELU"
+        if activation == "gelu":
+            line += "; accept that by quirks=['approximate_gelu']"
+        wrong.append(line)
     if (
         "unshifted_positions" in quirks
         and keywords["position_rule"] == "absolute"
@@ -215,7 +216,7 @@ def _encoder(arrays, num_layers):
 
 def _masked_lm(arrays, head, embedding_table):
     paths = [
-        (ours, family.HEADS[theirs][0].removeprefix("masked_lm").lstrip("/"))
+        (ours, family.HEADS[theirs].removeprefix("masked_lm").lstrip("/"))
         for ours, theirs in head.items()
     ]
     objects = _objects(arrays, "", [row for row in paths if row[1]])

@@ -87,7 +87,9 @@ def ours_in_theirs(position_rule):
 
 def masked_lm_in_theirs():
     backbone = keras_longformer.LongformerBackbone(**OURS)
-    model = keras_longformer.LongformerMaskedLM(backbone)
+    model = keras_longformer.LongformerMaskedLM(
+        backbone, activation=backbone.activation
+    )
     randomize(model)
     prefix = save_model_garden(model, "out")
     encoder = their_encoder("out/params.yaml")

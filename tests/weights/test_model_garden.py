@@ -110,6 +110,17 @@ def test_a_classifiers_head_comes_along_with_the_encoders_pooler():
     assert_near(call(model, inputs), want["logits"])
 
 
+def test_a_new_classifier_starts_from_the_encoders_pooler():
+    model = keras_longformer.LongformerTextClassifier.from_preset(
+        str(GARDEN / "pretrainer"),
+        preprocessor=None,
+        window_size=64,
+        num_classes=4,
+    )
+    want = open_backbone("pretrainer").pooled_dense.kernel
+    np.testing.assert_array_equal(model.pooled_dense.kernel, want)
+
+
 def test_what_its_converter_made_is_what_it_runs():
     inputs, want = golden("converted")
     model = keras_longformer.LongformerBackbone.from_preset(

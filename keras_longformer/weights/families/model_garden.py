@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from keras_longformer.weights import names
+from keras_longformer.weights.families.config import ACTIVATIONS
 from keras_longformer.weights.families.roberta import ROBERTA
 from keras_longformer.weights.lazy import LazyArray
 from keras_longformer.weights.object_graph import ObjectGraph
@@ -71,17 +72,19 @@ LEAVES = ("kernel", "bias", "gamma", "beta", "embeddings")
 # this order, then the blocks, then the pooler.
 BY_NUMBER = "layer_with_weights-{}"
 
-# Hugging Face's name of a head's module, and the paths from the model around
-# the encoder where it may be. `BertClassifier` may take the encoder's pooler.
+# Longformer's name of a head's module, which tasks go by, and the path to it
+# from the model around the encoder.
 HEADS = {
-    "lm_head.dense": ("masked_lm/dense",),
-    "lm_head.layer_norm": ("masked_lm/layer_norm",),
-    "lm_head": ("masked_lm",),
-    "classifier.dense": ("classifier/dense", "_network/_pooler_layer"),
-    "classifier.out_proj": ("classifier/out_proj",),
-    "classifier": ("classifier",),
-    "qa_outputs": ("span_labeling/layer_with_weights-0",),
+    "lm_head.dense": "masked_lm/dense",
+    "lm_head.layer_norm": "masked_lm/layer_norm",
+    "lm_head": "masked_lm",
+    "classifier.dense": "classifier/dense",
+    "classifier.out_proj": "classifier/out_proj",
+    "classifier": "classifier",
+    "qa_outputs": "span_labeling/layer_with_weights-0",
 }
+# Where a head lacks this one, it reads the encoder's pooler, which is the same.
+POOLED = "classifier.dense"
 # Our leaf, theirs, where it is not Keras's.
 HEAD_LEAVES = {"output_bias": "output_bias/bias"}
 
@@ -155,24 +158,37 @@ def read_head(
     ours = {}
     for module, theirs, kind in head_modules:
         places = [
-            graph.walk(model, path)
-            for path in HEADS.get(theirs, ())
+            graph.walk(model, HEADS[theirs])
             for model in models
+            if theirs in HEADS
         ]
-        for leaf, _, _ in kind:
-            their_leaf = HEAD_LEAVES.get(leaf, leaf)
-            for place in places:
-                variable = (
-                    None
-                    if place is None
-                    # Its name has a slash in it.
-                    else graph.children(place).get(their_leaf)
-                )
+        for place in places:
+            children = {} if place is None else graph.children(place)
+            for leaf, _, _ in kind:
+                # Not by `walk`: its name has a slash in it.
+                variable = children.get(HEAD_LEAVES.get(leaf, leaf))
                 array = graph.array(variable)
                 if array is not None:
-                    ours[f"{module}/{leaf}"] = array
-                    break
+                    ours.setdefault(f"{module}/{leaf}", array)
     return ours
+
+
+def pooler_as_head(
+    arrays: dict[str, LazyArray],
+    head: dict[str, LazyArray],
+    head_modules: names.Modules,
+) -> dict[str, LazyArray]:
+    """Returns an encoder's pooler under the name of a classifier's first layer.
+
+    Nothing where the head has a layer of its own, or no place for one.
+    """
+    found = {}
+    for module, theirs, kind in head_modules:
+        if theirs == POOLED and f"{module}/kernel" not in head:
+            for leaf, _, _ in kind:
+                if f"pooler/{leaf}" in arrays:
+                    found[f"{module}/{leaf}"] = arrays[f"pooler/{leaf}"]
+    return found
 
 
 def sizes(arrays: dict[str, LazyArray], source: str) -> dict[str, int]:
@@ -237,7 +253,7 @@ def to_activation(theirs: str, quirks: tuple[str, ...]) -> str:
     """
     if theirs == "gelu" and "approximate_gelu" not in quirks:
         return APPROXIMATE_GELU
-    return {"swish": "silu"}.get(theirs, theirs)
+    return ACTIVATIONS.get(theirs, theirs)
 
 
 def check_quirks(quirks: tuple[str, ...]) -> tuple[str, ...]:
