@@ -13,7 +13,6 @@ import tensorflow as tf
 from keras_longformer.weights import names
 from keras_longformer.weights.assign import weights_by_name
 from keras_longformer.weights.families import model_garden as family
-from keras_longformer.weights.lengthen import copy_global_projections
 
 NAME = "longformer"  # The prefix of the checkpoint's files.
 POSITIONS = "embeddings/position_embedding/embeddings"
@@ -40,6 +39,10 @@ def save_model_garden(
     right, `layer_norm_epsilon` is 1e-12 and the GELU the approximate one. A
     model that has another epsilon or the exact GELU is refused unless the
     difference is accepted by name.
+
+    All weights are written as they are. Theirs has one global token at the
+    least; where `max_global_tokens` is 0, as in masked language modelling,
+    nothing has trained the projections that it goes through.
 
     Args:
         model: a `LongformerBackbone` or a `LongformerMaskedLM`.
@@ -171,16 +174,10 @@ def _arrays(model, keywords, head):
             "Model Garden's LongformerEncoder has no weights like: "
             f"{', '.join(unknown)}."
         )
-    arrays = {
+    return {
         name: np.asarray(weight.value).astype(np.float32, copy=False)
         for name, weight in weights.items()
     }
-    if keywords["max_global_tokens"] == 0:
-        # Nothing has trained the global projections, and theirs have one
-        # global token at the least: start them from the others, as the paper.
-        local = {k: v for k, v in arrays.items() if "/global_" not in k}
-        arrays = copy_global_projections(local)
-    return arrays
 
 
 def _as_theirs(arrays, keywords, quirks):
