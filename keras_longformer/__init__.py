@@ -28,8 +28,10 @@ __all__ = [
     "LongformerTokenClassifier",
     "LongformerTokenClassifierPreprocessor",
     "LongformerTokenizer",
+    "ModelGardenCheckpoint",
     "export_saved_model",
     "save_hugging_face",
+    "save_model_garden",
     "verify_saved_model",
     "window_attention",
 ]

@@ -43,4 +43,8 @@ from keras_longformer.tokenizers import (
 from keras_longformer.tokenizers import (
     LongformerTokenizer as LongformerTokenizer,
 )
+from keras_longformer.weights import (
+    ModelGardenCheckpoint as ModelGardenCheckpoint,
+)
 from keras_longformer.weights import save_hugging_face as save_hugging_face
+from keras_longformer.weights import save_model_garden as save_model_garden

@@ -18,8 +18,10 @@ LongformerTextClassifierPreprocessor
 LongformerTokenClassifier
 LongformerTokenClassifierPreprocessor
 LongformerTokenizer
+ModelGardenCheckpoint
 export_saved_model
 save_hugging_face
+save_model_garden
 verify_saved_model
 window_attention
 """.split()

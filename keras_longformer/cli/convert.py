@@ -5,13 +5,17 @@
     keras-longformer convert hf://owner/name out --to preset
     keras-longformer convert path/to/roberta-base out \\
         --task LongformerTextClassifier --json
+    keras-longformer convert longformer-base for-model-garden \\
+        --to model_garden --quirks epsilon approximate_gelu
 
 The checkpoint is a Hugging Face folder or hf:// handle of a Longformer or
-RoBERTa, a KerasHub preset, or a folder that `save_to_preset` wrote. It keeps
-the head that it has, such as that of masked language modelling; without one,
-the encoder alone is written. The result is for `transformers`, or with
-`--to preset` for `from_preset`. At the end the hidden states of what was
-written are compared with the checkpoint's, on a text short enough for both.
+RoBERTa, a KerasHub preset, a checkpoint of TensorFlow Model Garden's encoders
+(path/to/ckpt-100), or a folder that `save_to_preset` wrote. It keeps the head
+that it has, such as that of masked language modelling; without one, the encoder
+alone is written. The result is for `transformers`, with `--to preset` for
+`from_preset`, and with `--to model_garden` for Model Garden. At the end the
+hidden states of what was written are compared with the checkpoint's, on a text
+short enough for both.
 """
 
 import argparse
@@ -32,7 +36,7 @@ def add_arguments(
     parser.add_argument("output", metavar="OUTPUT", help="a new folder")
     parser.add_argument(
         "--to",
-        choices=("hugging_face", "preset"),
+        choices=("hugging_face", "preset", "model_garden"),
         default="hugging_face",
         help="(default: %(default)s)",
     )
@@ -47,6 +51,14 @@ def add_arguments(
         default="copy",
         help="what new positions are made of (default: %(default)s, the "
         "paper's)",
+    )
+    parser.add_argument(
+        "--quirks",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="of the checkpoint of Model Garden's that is read or written: "
+        "see docs/model_garden.md",
     )
     add_lengths(parser)
     add_json(parser)

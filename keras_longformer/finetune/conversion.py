@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.tokenizers import LongformerTokenizer
 from keras_longformer.tokenizers import open_tokenizer
 
-FORMS = ("hugging_face", "preset")
+FORMS = ("hugging_face", "model_garden", "preset")
 MOST_COMPARED = 128  # Tokens: the numbers are as equal with more.
 
 
@@ -24,6 +25,7 @@ def convert(
     to: str = "hugging_face",
     task: str | None = None,
     positions: str = "copy",
+    quirks: Sequence[str] = (),
     **options,
 ) -> dict:
     """Opens a checkpoint, makes it long, and writes it.
@@ -31,11 +33,14 @@ def convert(
     Args:
         preset: str, what `from_preset` opens.
         output: str, a folder, new or empty.
-        to: `"hugging_face"`, for `transformers`, or `"preset"`, for
-            `from_preset` and KerasHub.
+        to: `"hugging_face"`, for `transformers`, `"preset"`, for
+            `from_preset` and KerasHub, or `"model_garden"`, for TensorFlow
+            Model Garden's `LongformerEncoder`.
         task: str, what `finding.find_task` takes; by default the task whose
             head the checkpoint has, and without one the backbone alone.
         positions: str, how new positions are made, as for `from_preset`.
+        quirks: of the checkpoint of Model Garden's that is read, or is
+            written: names in `ModelGardenCheckpoint` and `save_model_garden`.
         **options: those of `from_preset`: `max_sequence_length`,
             `window_size`.
 
@@ -44,7 +49,8 @@ def convert(
         `max_sequence_length`, `window_size`, `tokenizer` (whether it was
         written too), and `largest_difference` of a hidden state to the
         checkpoint's, on a text that both read whole; `None` where that says
-        nothing, as with new positions.
+        nothing, as with new positions. With `"model_garden"`, what is written
+        is read as Model Garden runs it.
 
     Raises:
         ValueError: the checkpoint cannot be read or written so, or the folder
@@ -56,7 +62,18 @@ def convert(
         raise ValueError(
             f"'{output}' is not empty. Name a new folder, or empty it."
         )
-    cls = find_task(task) if task is not None else task_of(preset)
+    is_garden = weights.preset_kind(preset) == "model_garden"
+    if quirks and is_garden == (to == "model_garden"):
+        raise ValueError(
+            "`quirks` are those of the one checkpoint of Model Garden's that "
+            "is read or written. Received: "
+            f"quirks={tuple(quirks)}, preset={preset!r}, to={to!r}."
+        )
+    if is_garden:
+        preset = weights.ModelGardenCheckpoint(preset, quirks)
+        quirks = ()
+    windows = options.get("window_size")
+    cls = find_task(task) if task is not None else task_of(preset, windows)
     options["positions"] = positions
     model = (
         LongformerBackbone.from_preset(preset, **options)
@@ -65,8 +82,8 @@ def convert(
     )
     tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
     if cls is None:
-        tokenizer = _tokenizer(preset)
-    _write(model, tokenizer, os.path.abspath(output), to)
+        tokenizer = _tokenizer(preset, windows)
+    _write(model, tokenizer, os.path.abspath(output), to, quirks)
     backbone = getattr(model, "backbone", model)
     return {
         "output": output,
@@ -75,24 +92,24 @@ def convert(
         "max_sequence_length": backbone.max_sequence_length,
         "window_size": backbone.window_size,
         "tokenizer": tokenizer is not None,
-        "largest_difference": largest_difference(preset, output)
+        "largest_difference": largest_difference(preset, output, windows)
         if positions == "copy"
         else None,
     }
 
 
-def largest_difference(before: str, after: str) -> float:
+def largest_difference(
+    before: str, after: str, window_size: int | list[int] | None = None
+) -> float:
     """Returns the largest difference of two presets' hidden states.
 
     Of a row so short that in both of them every token sees every other one.
 
     Args:
         before, after: str, what `from_preset` opens.
+        window_size: int or list of int, of checkpoints that do not say any.
     """
-    models = [
-        LongformerBackbone.from_preset(preset, pooler=False)
-        for preset in (before, after)
-    ]
+    models = [_encoder(preset, window_size) for preset in (before, after)]
     windows = [size for m in models for size in _sizes(m.window_size)]
     lengths = [m.max_sequence_length for m in models]
     n = min(min(windows) // 2 + 1, *lengths, MOST_COMPARED)
@@ -112,6 +129,13 @@ def largest_difference(before: str, after: str) -> float:
     return float(np.abs(first - second).max())
 
 
+def _encoder(preset, window_size):
+    options = {"pooler": False}
+    if weights.preset_kind(preset) == "model_garden":
+        options["window_size"] = window_size
+    return LongformerBackbone.from_preset(preset, **options)
+
+
 def _sizes(window_size):
     return window_size if isinstance(window_size, list) else [window_size]
 
@@ -126,17 +150,19 @@ def _open(cls, preset, options):
     return cls.from_preset(preset, preprocessor=None, **options)
 
 
-def _tokenizer(preset):
+def _tokenizer(preset, window_size):
     """The tokenizer beside an encoder, or `None`."""
     if weights.preset_kind(preset) == "keras_hub":
         if not os.path.isfile(os.path.join(preset, "tokenizer.json")):
             return None
         return LongformerTokenizer.from_preset(preset)
-    foreign = weights.open_foreign(preset, load_weights=False)
+    foreign = weights.open_foreign(
+        preset, load_weights=False, window_size=window_size
+    )
     return open_tokenizer(foreign.tokenizer_files)
 
 
-def _write(model, tokenizer, output, to):
+def _write(model, tokenizer, output, to, quirks):
     """Writes the folder, whole or not at all."""
     temporary = f"{output}.unfinished"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -146,6 +172,10 @@ def _write(model, tokenizer, output, to):
             model.save_to_preset(temporary)
             if tokenizer is not None and not hasattr(model, "preprocessor"):
                 tokenizer.save_to_preset(temporary)
+        elif to == "model_garden":
+            weights.save_model_garden(
+                model, temporary, quirks=quirks, tokenizer=tokenizer
+            )
         else:
             weights.save_hugging_face(model, temporary, tokenizer=tokenizer)
         if os.path.isdir(output):

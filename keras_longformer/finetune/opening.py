@@ -14,11 +14,14 @@ from keras_longformer.tasks.task import LongformerTask
 TASK_FILE = "task.json"  # KerasHub's `save_to_preset` writes it.
 
 
-def task_of(preset: str) -> type[LongformerTask] | None:
+def task_of(
+    preset: str, window_size: int | list[int] | None = None
+) -> type[LongformerTask] | None:
     """Returns the class of the task whose head a preset has.
 
     Args:
         preset: str, what `from_preset` opens.
+        window_size: int or list of int, of a checkpoint that does not say any.
 
     Returns:
         The class that wrote a preset of ours; of other checkpoints, the one
@@ -34,7 +37,7 @@ def task_of(preset: str) -> type[LongformerTask] | None:
     for cls in task_classes().values():
         # Names only: arrays are read when they are asked for.
         arrays = weights.open_foreign(
-            preset, head_modules=cls.head_modules
+            preset, head_modules=cls.head_modules, window_size=window_size
         ).arrays
         heads = [
             fnmatch.filter(arrays, pattern) for pattern in cls.head_weights
@@ -58,7 +61,8 @@ def open_task(preset: str, task: str | None = None, **options) -> keras.Model:
         ValueError: there is no preset or no such task, or the preset has no
             head and no task is named.
     """
-    cls = find_task(task) if task is not None else task_of(preset)
+    windows = options.get("window_size")
+    cls = find_task(task) if task is not None else task_of(preset, windows)
     if cls is None:
         raise ValueError(
             f"'{preset}' has an encoder and no task's head. Name the task: "

@@ -1,7 +1,5 @@
 """The encoder."""
 
-import os
-
 import keras
 import keras_hub
 import numpy as np
@@ -301,7 +299,7 @@ class LongformerBackbone(
             ValueError: a preset of another kind, a broken file, or weights
                 that do not fit: all that do not, in one error.
         """
-        preset = os.fspath(preset)
+        preset = weights.as_preset(preset)
         options = {
             "max_sequence_length": max_sequence_length,
             "window_size": window_size,

@@ -1,7 +1,5 @@
 """What every head has: optional global tokens, and `from_preset`."""
 
-import os
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -170,7 +168,7 @@ class LongformerTask(
             TypeError: an argument that neither the backbone, nor this class,
                 nor its preprocessor takes.
         """
-        preset = os.fspath(preset)
+        preset = weights.as_preset(preset)
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
         options = cls._preprocessor_options(kwargs)
         if weights.preset_kind(preset) == "keras_hub":

@@ -11,7 +11,8 @@
     assign    arrays -> a model's variables, all or none
     adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
-    hugging_face, families/keras_hub   the presets of the two libraries
+    hugging_face, families/keras_hub, model_garden   those of three libraries
+    object_graph   TensorFlow's object-based checkpoints, which the last reads
 
 This floor knows arrays and names only. Models hand themselves in, and tasks
 the table of their heads' names (`head_modules`).
@@ -25,6 +26,9 @@ from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
 from keras_longformer.weights.families.keras_hub import (
     read_keras_hub as read_keras_hub,
+)
+from keras_longformer.weights.families.model_garden import (
+    CONVERTER_QUIRKS as CONVERTER_QUIRKS,
 )
 from keras_longformer.weights.foreign import ForeignPreset as ForeignPreset
 from keras_longformer.weights.hugging_face import (
@@ -42,5 +46,12 @@ from keras_longformer.weights.lengthen import (
 )
 from keras_longformer.weights.lengthen import long_positions as long_positions
 from keras_longformer.weights.lengthen import make_long as make_long
+from keras_longformer.weights.load import as_preset as as_preset
 from keras_longformer.weights.load import open_foreign as open_foreign
 from keras_longformer.weights.load import preset_kind as preset_kind
+from keras_longformer.weights.model_garden import (
+    ModelGardenCheckpoint as ModelGardenCheckpoint,
+)
+from keras_longformer.weights.model_garden_writer import (
+    save_model_garden as save_model_garden,
+)

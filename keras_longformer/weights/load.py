@@ -3,11 +3,20 @@
 import os
 
 from keras_longformer.weights import hugging_face
+from keras_longformer.weights import model_garden
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
 from keras_longformer.weights.families import keras_hub
 from keras_longformer.weights.families.family import is_hugging_face
 from keras_longformer.weights.foreign import ForeignPreset
+from keras_longformer.weights.model_garden import ModelGardenCheckpoint
+
+
+def as_preset(preset: str | os.PathLike) -> str | ModelGardenCheckpoint:
+    """Returns a preset's path as a string, or what says more than a path."""
+    if isinstance(preset, ModelGardenCheckpoint):
+        return preset
+    return os.fspath(preset)
 
 
 def preset_kind(preset: str) -> str:
@@ -18,12 +27,15 @@ def preset_kind(preset: str) -> str:
             KerasHub knows.
 
     Returns:
-        `"hugging_face"`, `"keras_hub_roberta"`, or `"keras_hub"` for all
-        others, which KerasHub's own loader opens or refuses: ours are there.
+        `"hugging_face"`, `"model_garden"`, `"keras_hub_roberta"`, or
+        `"keras_hub"` for all others, which KerasHub's own loader opens or
+        refuses: ours are there.
 
     Raises:
         ValueError: a folder that is not there or has no `config.json`.
     """
+    if model_garden.is_model_garden(preset):
+        return "model_garden"
     preset = os.fspath(preset)
     is_folder = os.path.isdir(preset)
     if is_folder or preset.startswith(readers.HUB_SCHEME):
@@ -56,8 +68,9 @@ def open_foreign(
     """Opens a preset that KerasHub cannot open as a Longformer.
 
     Args:
-        preset: str, a Hugging Face folder or `hf://` handle, or a RoBERTa
-            preset of KerasHub's, by its folder, name or handle.
+        preset: str, a Hugging Face folder or `hf://` handle, a RoBERTa
+            preset of KerasHub's, by its folder, name or handle, or a
+            checkpoint of Model Garden's.
         max_sequence_length: int or `None`, positions wanted; `None` keeps the
             preset's.
         window_size: int, one int a layer, or `None`: the preset's, 512 for
@@ -87,6 +100,7 @@ def open_foreign(
     """
     read = {
         "hugging_face": hugging_face.read_hugging_face,
+        "model_garden": model_garden.read_model_garden,
         "keras_hub_roberta": keras_hub.read_keras_hub,
     }.get(preset_kind(preset))
     if read is None:
@@ -96,6 +110,11 @@ def open_foreign(
             "`from_preset` of the backbone or the task."
         )
     foreign = read(preset, load_weights=load_weights, head_modules=head_modules)
+    if foreign.config["window_size"] is None and window_size is None:
+        raise ValueError(
+            f"Nothing beside '{foreign.source}' says the windows of its "
+            "attention. Name them: `window_size=512`, or one for each layer."
+        )
     return foreign.make_long(
         max_sequence_length=max_sequence_length,
         window_size=window_size,

@@ -41,6 +41,36 @@ def test_keeps_the_head_that_is_there(tmp_path, capsys, name, model):
     assert "is not empty" in capsys.readouterr().err
 
 
+def test_to_model_garden_and_back(tmp_path, capsys):
+    """What its epsilon and GELU change is said, and taken back."""
+    garden, back = tmp_path / "garden", tmp_path / "back"
+    quirks = ("--quirks", "epsilon", "approximate_gelu")
+    source = GOLDEN / "longformer-masked_lm"
+    command = ("convert", str(source), str(garden), "--to", "model_garden")
+    assert main([*command]) == 1
+    assert "accept that by quirks=['epsilon']" in capsys.readouterr().err
+    said = as_json(capsys, *command, *quirks)
+    assert said["model"] == "LongformerMaskedLM"
+    assert 1e-6 < said["largest_difference"] < 0.1
+    said = as_json(capsys, "convert", garden, back, *quirks)
+    assert said["model"] == "LongformerMaskedLM"
+    assert said["largest_difference"] < 1e-6
+    before, after = (
+        klf.LongformerMaskedLM.from_preset(str(folder), preprocessor=None)
+        for folder in (source, back)
+    )
+    assert after.backbone.layer_norm_epsilon == 1e-5
+    for first, second in zip(before.weights, after.weights, strict=True):
+        if "/position" not in first.path:  # Theirs are without padding's.
+            assert (first.numpy() == second.numpy()).all(), first.path
+
+
+def test_quirks_are_of_one_checkpoint(tmp_path, capsys):
+    command = ("convert", str(GOLDEN / "longformer-base"), str(tmp_path / "x"))
+    assert main([*command, "--quirks", "epsilon"]) == 1
+    assert "read or written" in capsys.readouterr().err
+
+
 def test_writes_the_tokenizer_too(tmp_path, capsys):
     preset, theirs = tmp_path / "preset", tmp_path / "theirs"
     small.make_masked_lm().save_to_preset(str(preset))
