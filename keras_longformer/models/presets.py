@@ -71,7 +71,9 @@ def rebuild(model, keywords):
     }
     if not changed:
         return model
-    weights.check_not_quantized(model, ", ".join(f"another `{n}`" for n in changed))
+    weights.check_not_quantized(
+        model, ", ".join(f"another `{n}`" for n in changed)
+    )
     rebuilt = type(backbone).from_config({**config, **changed})
     if model is not backbone:
         preprocessor = model.preprocessor

@@ -13,6 +13,8 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.tasks.reading import TEXT_OR_PAIR
+from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
@@ -168,12 +170,15 @@ class RowPreprocessor:
         """Returns the rows of texts, or of pairs of texts.
 
         Args:
-            x: a string or batch of strings, or a tuple of two for pairs.
+            x: a string or batch of strings, or a tuple of two for pairs, or a
+                dict of `"text"` and `"text_pair"`.
             longest, over_long, stride: as for `rows`.
             special_tokens_in_text: as `LongformerTokenizer.tokenize` takes it.
         """
         over_long = self.over_long if over_long is None else over_long
         check_one_of("over_long", over_long, self.over_long_choices)
+        if isinstance(x, dict):
+            x = tuple(x[name] for name in PAIR if name in x)
         texts = x if isinstance(x, tuple) else (x,)
         if not 1 <= len(texts) <= 2:
             raise ValueError(
@@ -215,6 +220,20 @@ class RowPreprocessor:
         return self.tokenizer.tokenize(texts, special_tokens_in_text)
 
     @property
+    def takes(self) -> Takes:
+        """What `x` of `fit` and `predict` may be."""
+        if self.reads in (PAIR[:1], PAIR):
+            return TEXT_OR_PAIR
+        names = ", ".join(f'"{name}"' for name in self.reads)
+        return Takes(
+            write=f"a dict of {names}",
+            alone=False,
+            tuples=(len(self.reads),),
+            names=dict.fromkeys(self.reads, (1,)),
+            required=self.reads,
+        )
+
+    @property
     def row_template(self) -> RowTemplate:
         """The tokenizer's."""
         return self.tokenizer.row_template
@@ -253,6 +272,8 @@ def check_over_long(over_long: str) -> None:
 def without_batch_like(x, outputs):
     """Returns `outputs` without their batch axis where `x` has none."""
     text = x[0] if isinstance(x, tuple) else x
+    if isinstance(x, dict):
+        text = next(iter(x.values()))
     if as_texts(text).shape.rank > 0:
         return outputs
     return tf.nest.map_structure(lambda tensor: tensor[0], outputs)

@@ -1,8 +1,6 @@
 """What every head has: optional global tokens, and `from_preset`."""
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from keras_longformer import weights
 from keras_longformer.models import policies
@@ -12,6 +10,7 @@ from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
+from keras_longformer.tasks.fitting import FitsTexts
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.tokenizers import open_tokenizer
@@ -26,7 +25,7 @@ CLASSIFIERS = (
 
 
 class LongformerTask(
-    LongformerInputs, FreshFunctions, quantization.Quantizable
+    FitsTexts, LongformerInputs, FreshFunctions, quantization.Quantizable
 ):
     """A `LongformerBackbone` with a head and a preprocessor: the contract.
 
@@ -52,6 +51,7 @@ class LongformerTask(
         head_weights: patterns of the names of the head's weights, which start
             from random numbers where a preset does not have them. They follow
             from `head_modules`.
+        labels: what `fit` learns, one of `keras_longformer.tasks.labels`.
 
     and says its losses and metrics in `default_loss`, `default_metrics` and
     `default_weighted_metrics`.
@@ -219,7 +219,7 @@ class LongformerTask(
         its own `merge_windows` how they are put together.
 
         Args:
-            x: texts, as `predict` takes them.
+            x: texts, as `predict` takes them, batches too.
             stride: int, how many tokens further each window begins than the
                 one before it; by default 7/8 of what a window holds.
             batch_size: int, windows at once.
@@ -245,6 +245,7 @@ class LongformerTask(
                 f"preprocessor={type(self.preprocessor).__name__}. Take "
                 "`predict`."
             )
+        x = self.read_texts(x)
         inputs, windows = self.preprocessor.windows(x, stride=stride)
         outputs = self.predict_packed(inputs, batch_size, verbose)
         return self.merge_windows(outputs, windows, **kwargs)
@@ -465,20 +466,3 @@ def _kind_of_head(architecture):
     """What an architecture's classifier is of, if it says one."""
     kind = architecture.partition("For")[2]
     return kind if kind in CLASSIFIERS else None
-
-
-def check_labels(x, y, wanted: str) -> None:
-    """Raises `ValueError` where `fit` was given data without labels.
-
-    Args:
-        x, y: those of `fit`.
-        wanted: str, such as "labels: `fit(texts, labels)`".
-    """
-    is_data = isinstance(
-        x, dict | list | np.ndarray | tf.Tensor | tf.RaggedTensor
-    )
-    if y is None and is_data:
-        raise ValueError(
-            f"`fit` needs {wanted}, or a `tf.data.Dataset` of both. "
-            "Received: y=None"
-        )

@@ -6,6 +6,8 @@ import keras_hub
 from keras_longformer.layers.activations import activation_function
 from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.masked_lm.head import LongformerMaskedLMHead
+from keras_longformer.tasks.labels import NoLabels
+from keras_longformer.tasks.masked_lm.preprocessor import NO_LABELS
 from keras_longformer.tasks.masked_lm.preprocessor import (
     LongformerMaskedLMPreprocessor,
 )
@@ -51,6 +53,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 5.
     """
 
+    labels = NoLabels(NO_LABELS)
     served_cls = MaskAnswer
     said = staticmethod(mask_rows)
     preprocessor_cls = LongformerMaskedLMPreprocessor
