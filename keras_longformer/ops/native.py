@@ -52,6 +52,7 @@ def reason_against(
     *,
     dropout_rate: float = 0.0,
     return_scores: bool = False,
+    has_segments: bool = False,
 ) -> str | None:
     """Says why the kernel cannot do this, or `None` where it can."""
     if query.shape[2] is None:
@@ -60,6 +61,8 @@ def reason_against(
         return "it has no attention dropout"
     if return_scores:
         return "it never holds the scores that it should return"
+    if has_segments:
+        return "its windows do not stop at segments' borders"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -96,6 +99,8 @@ def window_attention(
     global_key: tf.Tensor | None = None,
     global_value: tf.Tensor | None = None,
     global_key_mask: tf.Tensor | None = None,
+    segment_ids: tf.Tensor | None = None,
+    global_segment_ids: tf.Tensor | None = None,
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
@@ -120,7 +125,10 @@ def window_attention(
         RuntimeError: the CPU's kernel is not built.
     """
     reason = reason_against(
-        query, dropout_rate=dropout_rate, return_scores=return_scores
+        query,
+        dropout_rate=dropout_rate,
+        return_scores=return_scores,
+        has_segments=segment_ids is not None,
     )
     if reason is not None:
         raise NotImplementedError(
