@@ -61,8 +61,8 @@ def reason_against(
         return "it has no attention dropout"
     if return_scores:
         return "it never holds the scores that it should return"
-    if has_segments:
-        return "its windows do not stop at segments' borders"
+    if has_segments and _device() == "CUDA":
+        return "on a GPU its windows do not stop at segments' borders"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -147,6 +147,7 @@ def window_attention(
     )
     # What is left out has no elements; the kernel does no work for it.
     no_mask = tf.zeros((0, 0), tf.bool)
+    none = tf.zeros((0, 0), tf.int32)
     no_tokens = tf.zeros((0, 0, 0, 0), query.dtype)
     return _attend(
         (
@@ -157,6 +158,8 @@ def window_attention(
             no_tokens if global_key is None else global_key,
             no_tokens if global_value is None else global_value,
             no_mask if global_key_mask is None else global_key_mask,
+            none if segment_ids is None else segment_ids,
+            none if global_segment_ids is None else global_segment_ids,
         ),
         options,
         platforms(query),
@@ -192,7 +195,7 @@ def _attend(tensors, options, platforms):
                 (*tensors, output, log_sum, output_gradient),
             )
             query_key_value, globals_ = gradients[:3], gradients[3:]
-            return *query_key_value, None, *globals_, None
+            return *query_key_value, None, *globals_, None, None, None
 
         return output, backward
 
