@@ -43,7 +43,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         max_global_tokens: int, the most global tokens in a row, or `None` for
             any number, which XLA cannot compile. See `LongformerAttention`.
         num_token_types: int, number of token types; more than 1 adds an input
-            `token_type_ids`.
+            `token_type_ids`, and with 1 such an input is dropped.
         dropout: float in [0, 1), dropout of the embeddings and sublayers.
         attention_dropout: float in [0, 1), dropout of the attention
             probabilities; `dropout` by default.
@@ -70,7 +70,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             `padding_mask`: bool `(b, n)`, `True` for a real token;
             `global_mask`: bool `(b, n)`, `True` for a global token; may be
             left out: none is global.
-            `token_type_ids`: int32 `(b, n)`, if there is more than one type.
+            `token_type_ids`: int32 `(b, n)`, the type of each token, where
+                there are several; may be left out: all are of type 0.
 
     Returns:
         Dict of `sequence_output`, float `(b, n, hidden_dim)`, and
@@ -81,7 +82,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         TypeError: an argument of another name.
         ValueError: a window or dilation that cannot be, by its layer, a list
             of the wrong length, or `num_heads` that do not divide the width.
-        InvalidArgumentError: too many tokens, or too many global ones.
+        InvalidArgumentError: too many tokens, too many global ones, or a
+            token type that there is not.
 
     Example:
     ```python
@@ -196,7 +198,9 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             "global_mask": _input("global_mask", "bool", optional=True),
         }
         if num_token_types > 1:
-            inputs["token_type_ids"] = _input("token_type_ids", "int32")
+            inputs["token_type_ids"] = _input(
+                "token_type_ids", "int32", optional=True
+            )
         x = self.embeddings(
             inputs["token_ids"], token_type_ids=inputs.get("token_type_ids")
         )

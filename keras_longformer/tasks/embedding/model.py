@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_longformer.layers.pooling import LongformerPooling
-from keras_longformer.models.call_inputs import fill_global_mask
+from keras_longformer.models.call_inputs import complete
 from keras_longformer.tasks.embedding.loss import RankingLoss
 from keras_longformer.tasks.embedding.loss import SimilarityLoss
 from keras_longformer.tasks.embedding.preprocessor import (
@@ -198,7 +198,7 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         inputs, windows = self.preprocessor.windows(x, stride=stride)
         pooled = keras.Model(self.input, self.pooling_layer.output)
         outputs = pooled.predict(
-            fill_global_mask(inputs), batch_size=batch_size, verbose=verbose
+            complete(self, inputs), batch_size=batch_size, verbose=verbose
         )
         return self.merge_windows(outputs, windows)
 
