@@ -60,6 +60,9 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             own token. Global tokens see and are seen all the same.
         position_rule: `"padding_offset"`, RoBERTa's, or `"absolute"`: how
             positions are counted. See `LongformerEmbeddings`.
+        packed: bool, whether rows may hold several documents, which do not
+            see each other and whose positions start anew: adds an input
+            `segment_ids`. Each gets the numbers that it gets alone.
         dtype: dtype or policy of computations and weights. Softmax is float32
             in every one.
         **kwargs: `name`, `trainable`.
@@ -121,6 +124,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         implementation=None,
         causal=False,
         position_rule="padding_offset",
+        packed=False,
         dtype=None,
         **kwargs,
     ):
@@ -201,14 +205,21 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             inputs["token_type_ids"] = _input(
                 "token_type_ids", "int32", optional=True
             )
+        if packed:
+            inputs["segment_ids"] = _input(
+                "segment_ids", "int32", optional=True
+            )
         x = self.embeddings(
-            inputs["token_ids"], token_type_ids=inputs.get("token_type_ids")
+            inputs["token_ids"],
+            token_type_ids=inputs.get("token_type_ids"),
+            segment_ids=inputs.get("segment_ids"),
         )
         for layer in self.transformer_layers:
             x = layer(
                 x,
                 padding_mask=inputs["padding_mask"],
                 global_mask=inputs["global_mask"],
+                segment_ids=inputs.get("segment_ids"),
             )
         outputs = x
         if pooler:
@@ -238,6 +249,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         self.implementation = implementation
         self.causal = causal
         self.position_rule = position_rule
+        self.packed = packed
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""
@@ -327,6 +339,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 "implementation": self.implementation,
                 "causal": self.causal,
                 "position_rule": self.position_rule,
+                "packed": self.packed,
             }
         )
         return config
