@@ -71,6 +71,9 @@ class LongformerBackbone(
         activation: of the feed-forward layers: `"gelu"`, the exact one that
             RoBERTa has, `"gelu_approximate"` (Hugging Face's `gelu_new`),
             `"relu"` or `"silu"`.
+        packed: bool, whether rows may hold several documents, which do not
+            see each other and whose positions start anew: adds an input
+            `segment_ids`. Each gets the numbers that it gets alone.
         dtype: dtype or policy of computations and weights. Softmax is float32
             in every one.
         **kwargs: `name`, `trainable`.
@@ -133,6 +136,7 @@ class LongformerBackbone(
         causal=False,
         position_rule="padding_offset",
         activation="gelu",
+        packed=False,
         dtype=None,
         **kwargs,
     ):
@@ -214,14 +218,21 @@ class LongformerBackbone(
             inputs["token_type_ids"] = _input(
                 "token_type_ids", "int32", optional=True
             )
+        if packed:
+            inputs["segment_ids"] = _input(
+                "segment_ids", "int32", optional=True
+            )
         x = self.embeddings(
-            inputs["token_ids"], token_type_ids=inputs.get("token_type_ids")
+            inputs["token_ids"],
+            token_type_ids=inputs.get("token_type_ids"),
+            segment_ids=inputs.get("segment_ids"),
         )
         for layer in self.transformer_layers:
             x = layer(
                 x,
                 padding_mask=inputs["padding_mask"],
                 global_mask=inputs["global_mask"],
+                segment_ids=inputs.get("segment_ids"),
             )
         outputs = x
         if pooler:
@@ -252,6 +263,7 @@ class LongformerBackbone(
         self.causal = causal
         self.position_rule = position_rule
         self.activation = activation
+        self.packed = packed
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""
@@ -347,6 +359,7 @@ class LongformerBackbone(
                     keras.DTypePolicy(policies.policy_name(self))
                 ),
                 "activation": self.activation,
+                "packed": self.packed,
             }
         )
         quantized = quantization.describe_quantized(self._flatten_layers())

@@ -5,8 +5,8 @@ import keras_hub
 
 from keras_longformer.layers.activations import activation_function
 from keras_longformer.models.backbone import initializer
-from keras_longformer.tasks.masked_lm.head import LongformerMaskedLMHead
 from keras_longformer.tasks.labels import NoLabels
+from keras_longformer.tasks.masked_lm.head import LongformerMaskedLMHead
 from keras_longformer.tasks.masked_lm.preprocessor import NO_LABELS
 from keras_longformer.tasks.masked_lm.preprocessor import (
     LongformerMaskedLMPreprocessor,
