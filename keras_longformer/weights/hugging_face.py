@@ -160,8 +160,9 @@ def save_hugging_face(
     os.makedirs(folder, exist_ok=True)
     if tokenizer is not None:
         files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
-        for name, text in files.items():
-            _write(folder, name, lambda path, t=text: _write_text(path, t))
+        for name, content in files.items():
+            write = _write_text if isinstance(content, str) else _write_bytes
+            _write(folder, name, lambda p, w=write, c=content: w(p, c))
     _write(
         folder,
         "model.safetensors",
@@ -210,6 +211,11 @@ def _write_json(folder, name, content):
 def _write_text(path, text):
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
+
+
+def _write_bytes(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def _write(folder, name, write):
