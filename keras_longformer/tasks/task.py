@@ -12,7 +12,7 @@ from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.tasks.fitting import FitsTexts
 from keras_longformer.text.merging import mean_of_windows
-from keras_longformer.text.packing import length_buckets
+from keras_longformer.tokenizers import no_tokenizer
 from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.names import entries
 
@@ -368,18 +368,13 @@ class LongformerTask(
     def _preprocessor(cls, foreign, **options):
         tokenizer = open_tokenizer(foreign.tokenizer_files)
         if tokenizer is None:
+            why = no_tokenizer(foreign.source, foreign.tokenizer_files)
             raise ValueError(
-                f"'{foreign.source}' has no byte-level BPE (vocab.json and "
-                "merges.txt) beside it. Pass `preprocessor=None` and give the "
-                "model token ids, or a preprocessor of your own."
+                f"{why} Pass `preprocessor=None` and give the model token ids, "
+                "or a preprocessor of your own."
             )
         longest = foreign.config["max_sequence_length"]
-        return cls.preprocessor_cls(
-            tokenizer,
-            sequence_length=longest,
-            pad_to=length_buckets(longest),
-            **options,
-        )
+        return cls.preprocessor_cls.for_model(tokenizer, longest, **options)
 
     @classmethod
     def _preprocessor_options(cls, kwargs):
@@ -408,13 +403,16 @@ class LongformerTask(
             return
         size = tokenizer.vocabulary_size()
         if size > backbone.vocabulary_size:
+            beyond = _tokens_beyond(tokenizer, backbone.vocabulary_size)
             raise ValueError(
                 f"The preprocessor's tokenizer has {size} tokens and the "
-                f"backbone embeddings for {backbone.vocabulary_size}. They "
-                "are not of one model: build the backbone with "
-                "`vocabulary_size=tokenizer.vocabulary_size()`."
+                f"backbone embeddings for {backbone.vocabulary_size}: none for "
+                f"{beyond}. They are not of one model, or tokens were added "
+                "and the embeddings not resized with them: build the backbone "
+                "with `vocabulary_size=tokenizer.vocabulary_size()`."
             )
-        if tokenizer.pad_token_id != backbone.pad_token_id:
+        counts = backbone.position_rule == "padding_offset"
+        if counts and tokenizer.pad_token_id != backbone.pad_token_id:
             raise ValueError(
                 "The preprocessor's tokenizer pads with "
                 f"{tokenizer.pad_token_id}, and the backbone, which counts "
@@ -466,3 +464,16 @@ def _kind_of_head(architecture):
     """What an architecture's classifier is of, if it says one."""
     kind = architecture.partition("For")[2]
     return kind if kind in CLASSIFIERS else None
+
+
+def _tokens_beyond(tokenizer, size: int) -> str:
+    """Names the first tokens whose ids are `size` or more."""
+    named = []
+    for i in range(size, tokenizer.vocabulary_size()):
+        try:
+            named.append(f"{tokenizer.id_to_token(i)!r} ({i})")
+        except ValueError:
+            continue  # A hole.
+        if len(named) > 3:
+            return ", ".join([*named[:3], "..."])
+    return ", ".join(named)

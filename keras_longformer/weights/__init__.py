@@ -13,6 +13,7 @@
     load      all of these for one preset, but the last
     hugging_face, families/keras_hub, model_garden   those of three libraries
     object_graph   TensorFlow's object-based checkpoints, which the last reads
+    texts     the tokenizer's files and the length, without the weights
 
 This floor knows arrays and names only. Models hand themselves in, and tasks
 the table of their heads' names (`head_modules`).
@@ -55,3 +56,9 @@ from keras_longformer.weights.model_garden import (
 from keras_longformer.weights.model_garden_writer import (
     save_model_garden as save_model_garden,
 )
+from keras_longformer.weights.texts import (
+    is_tokenizer_alone as is_tokenizer_alone,
+)
+from keras_longformer.weights.texts import model_keywords as model_keywords
+from keras_longformer.weights.texts import saved_class as saved_class
+from keras_longformer.weights.texts import tokenizer_files as tokenizer_files
