@@ -103,8 +103,6 @@ def largest_difference(before: str, after: str) -> float:
         "token_ids": ids.astype("int32"),
         "padding_mask": np.ones((1, n), bool),
     }
-    if models[0].num_token_types > 1:
-        inputs["token_type_ids"] = np.zeros((1, n), "int32")
     # Where both can have a global token, the first is one.
     if all(m.max_global_tokens != 0 for m in models):
         inputs["global_mask"] = np.arange(n)[None] == 0

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_longformer.layers.activations import activation_function
 from keras_longformer.layers.attention import LongformerAttention
 from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.ops import masks
@@ -15,7 +16,7 @@ from keras_longformer.ops.attention import check_window_size
 class LongformerBlock(keras.layers.Layer):
     """Attention and feed-forward, each with a residual and LayerNorm after.
 
-    The post-LayerNorm block of BERT, RoBERTa and Longformer, with exact GELU.
+    The post-LayerNorm block of BERT, RoBERTa and Longformer.
 
     Args:
         num_heads: int, number of heads; must divide the inputs' width.
@@ -33,6 +34,8 @@ class LongformerBlock(keras.layers.Layer):
         implementation: see `keras_longformer.window_attention`.
         causal: bool, whether a window ends with its own token: see
             `LongformerAttention`.
+        activation: of the feed-forward layer: `"gelu"`, the exact one,
+            `"gelu_approximate"`, `"relu"` or `"silu"`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
@@ -45,7 +48,8 @@ class LongformerBlock(keras.layers.Layer):
         float `(b, n, m)`.
 
     Raises:
-        ValueError: a width that `num_heads` does not divide.
+        ValueError: a width that `num_heads` does not divide, or another
+            `activation`.
     """
 
     def __init__(
@@ -62,9 +66,11 @@ class LongformerBlock(keras.layers.Layer):
         rematerialize=False,
         implementation=None,
         causal=False,
+        activation="gelu",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        activation_function(activation)  # Refuses another name.
         check_window_size(window_size)
         check_dilation(dilation, num_heads)
         check_implementation(implementation)
@@ -82,6 +88,7 @@ class LongformerBlock(keras.layers.Layer):
         self.rematerialize = rematerialize
         self.implementation = implementation
         self.causal = causal
+        self.activation = activation
         self.supports_jit = max_global_tokens is not None
         if dropout or attention_dropout:
             self.seed_generator = keras.random.SeedGenerator()
@@ -110,7 +117,7 @@ class LongformerBlock(keras.layers.Layer):
         self.attention_layer_norm = self._layer_norm("attention_layer_norm")
         self.intermediate = keras.layers.Dense(
             self.intermediate_dim,
-            activation="gelu",
+            activation=activation_function(self.activation),
             kernel_initializer=self.kernel_initializer.clone(),
             dtype=self.dtype_policy,
             name="intermediate",
@@ -193,6 +200,7 @@ class LongformerBlock(keras.layers.Layer):
                 "rematerialize": self.rematerialize,
                 "implementation": self.implementation,
                 "causal": self.causal,
+                "activation": self.activation,
             }
         )
         return config

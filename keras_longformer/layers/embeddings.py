@@ -48,7 +48,8 @@ class LongformerEmbeddings(keras.layers.Layer):
     Raises:
         ValueError: another `position_rule`.
         InvalidArgumentError: a row with more than `max_sequence_length` tokens
-            to count. Under XLA, which cannot raise, all is NaN.
+            to count, or a type that is not one of the `num_token_types`. Under
+            XLA, which cannot raise, all is NaN.
 
     Reference: Hugging Face's `create_position_ids_from_input_ids`.
     """
@@ -120,11 +121,14 @@ class LongformerEmbeddings(keras.layers.Layer):
         self.layer_norm.build((*input_shape, self.hidden_dim))
 
     def call(self, token_ids, token_type_ids=None, training=None):
-        positions, too_long = self._positions(token_ids)
+        positions, is_wrong = self._positions(token_ids)
         if token_type_ids is None:
             token_type_ids = tf.zeros((1, 1), tf.int32)
+        else:
+            token_type_ids, unknown = self._checked_types(token_type_ids)
+            is_wrong |= unknown
         types = self.token_type_embedding(token_type_ids)
-        types += tf.cast(tf.where(too_long, float("nan"), 0.0), types.dtype)
+        types += tf.cast(tf.where(is_wrong, float("nan"), 0.0), types.dtype)
         x = self.token_embedding(token_ids)
         x += self.position_embedding(positions) + types
         return self.dropout_layer(self.layer_norm(x), training=training)
@@ -152,6 +156,25 @@ class LongformerEmbeddings(keras.layers.Layer):
         with tf.control_dependencies([] if check is None else [check]):
             positions = tf.identity(positions) + before
         return positions, longest > self.max_sequence_length
+
+    def _checked_types(self, token_type_ids):
+        """The types, and whether one of them has no row in the table."""
+        smallest = tf.reduce_min(token_type_ids)
+        largest = tf.reduce_max(token_type_ids)
+        unknown = (smallest < 0) | (largest >= self.num_token_types)
+        check = tf.debugging.Assert(
+            ~unknown,
+            [
+                f"'{self.name}' knows the token types 0 to "
+                f"{self.num_token_types - 1} (num_token_types="
+                f"{self.num_token_types}), and `token_type_ids` has others. "
+                "Least and largest:",
+                smallest,
+                largest,
+            ],
+        )
+        with tf.control_dependencies([] if check is None else [check]):
+            return tf.identity(token_type_ids), unknown
 
     def compute_output_spec(self, token_ids, *args, **kwargs):
         return keras.KerasTensor(

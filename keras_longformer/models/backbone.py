@@ -43,7 +43,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         max_global_tokens: int, the most global tokens in a row, or `None` for
             any number, which XLA cannot compile. See `LongformerAttention`.
         num_token_types: int, number of token types; more than 1 adds an input
-            `token_type_ids`.
+            `token_type_ids`, and with 1 such an input is dropped.
         dropout: float in [0, 1), dropout of the embeddings and sublayers.
         attention_dropout: float in [0, 1), dropout of the attention
             probabilities; `dropout` by default.
@@ -60,6 +60,9 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             own token. Global tokens see and are seen all the same.
         position_rule: `"padding_offset"`, RoBERTa's, or `"absolute"`: how
             positions are counted. See `LongformerEmbeddings`.
+        activation: of the feed-forward layers: `"gelu"`, the exact one that
+            RoBERTa has, `"gelu_approximate"` (Hugging Face's `gelu_new`),
+            `"relu"` or `"silu"`.
         dtype: dtype or policy of computations and weights. Softmax is float32
             in every one.
         **kwargs: `name`, `trainable`.
@@ -70,7 +73,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             `padding_mask`: bool `(b, n)`, `True` for a real token;
             `global_mask`: bool `(b, n)`, `True` for a global token; may be
             left out: none is global.
-            `token_type_ids`: int32 `(b, n)`, if there is more than one type.
+            `token_type_ids`: int32 `(b, n)`, the type of each token, where
+                there are several; may be left out: all are of type 0.
 
     Returns:
         Dict of `sequence_output`, float `(b, n, hidden_dim)`, and
@@ -81,7 +85,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         TypeError: an argument of another name.
         ValueError: a window or dilation that cannot be, by its layer, a list
             of the wrong length, or `num_heads` that do not divide the width.
-        InvalidArgumentError: too many tokens, or too many global ones.
+        InvalidArgumentError: too many tokens, too many global ones, or a
+            token type that there is not.
 
     Example:
     ```python
@@ -119,6 +124,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         implementation=None,
         causal=False,
         position_rule="padding_offset",
+        activation="gelu",
         dtype=None,
         **kwargs,
     ):
@@ -175,6 +181,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 rematerialize=rematerialize,
                 implementation=implementation,
                 causal=causals[i],
+                activation=activation,
                 dtype=dtype,
                 name=f"layer_{i}",
             )
@@ -196,7 +203,9 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             "global_mask": _input("global_mask", "bool", optional=True),
         }
         if num_token_types > 1:
-            inputs["token_type_ids"] = _input("token_type_ids", "int32")
+            inputs["token_type_ids"] = _input(
+                "token_type_ids", "int32", optional=True
+            )
         x = self.embeddings(
             inputs["token_ids"], token_type_ids=inputs.get("token_type_ids")
         )
@@ -234,6 +243,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         self.implementation = implementation
         self.causal = causal
         self.position_rule = position_rule
+        self.activation = activation
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""
@@ -256,8 +266,10 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         Args:
             preset: str, one of
                 a Hugging Face folder or `hf://` handle of a `longformer`,
-                `roberta`, `xlm-roberta` or `camembert` encoder
-                (`model.safetensors` or `tf_model.h5`, sharded too);
+                `roberta`, `xlm-roberta`, `camembert`, `bert` or `electra`
+                encoder (`model.safetensors`, `tf_model.h5` or
+                `pytorch_model.bin`, sharded too), or a folder of
+                sentence-transformers with one of these;
                 a folder that `save_to_preset` wrote;
                 a RoBERTa preset of KerasHub's, by folder, name or handle.
             load_weights: bool, `False` starts from random weights.
@@ -272,8 +284,8 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 preset's: `max_global_tokens`, `dropout`, `dtype`, ...
 
         Returns:
-            A `LongformerBackbone`. A RoBERTa's global projections are copies
-            of its local ones.
+            A `LongformerBackbone`. The global projections of an encoder that
+            has none are copies of its local ones.
 
         Raises:
             ValueError: a preset of another kind, a broken file, or weights
@@ -323,6 +335,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 "implementation": self.implementation,
                 "causal": self.causal,
                 "position_rule": self.position_rule,
+                "activation": self.activation,
             }
         )
         return config

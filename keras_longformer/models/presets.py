@@ -112,6 +112,17 @@ def with_length(preprocessor, sequence_length):
     )
 
 
+def with_arguments(preprocessor, longest, **options):
+    """A copy for a model that reads `longest` tokens, with other arguments."""
+    length = options.get("sequence_length", preprocessor.sequence_length)
+    too_long = length is None or length > longest
+    if "sequence_length" not in options and too_long:
+        length = longest  # It was saved for another model.
+    if length != preprocessor.sequence_length and length is not None:
+        preprocessor = with_length(preprocessor, length)
+    return with_options(preprocessor, **options) if options else preprocessor
+
+
 def with_options(preprocessor, **options):
     """A copy of a preprocessor with other constructor arguments."""
     return type(preprocessor).from_config(

@@ -86,7 +86,8 @@ def read_num_classes(cls, foreign, kwargs, bias: str, keys=None) -> None:
 
     Args:
         cls: the task's class. Where `kwargs` has `num_classes`, its head
-            starts from random numbers, and the preset's own is dropped.
+            starts from random numbers, and the preset's own is dropped, but
+            for BERT's pooler, which is a part of the encoder there.
         foreign: the `ForeignPreset`.
         kwargs: dict, the arguments of the constructor, which is changed.
         bias: str, the array with one number for each class.
@@ -98,7 +99,8 @@ def read_num_classes(cls, foreign, kwargs, bias: str, keys=None) -> None:
     """
     if "num_classes" in kwargs:
         for name in cls.head_weights:
-            foreign.arrays.pop(name, None)
+            if name not in foreign.of_encoder:
+                foreign.arrays.pop(name, None)
     elif bias in foreign.arrays:
         kwargs["num_classes"] = foreign.arrays[bias].shape[0]
         for name, value in foreign.head.items():

@@ -12,9 +12,16 @@ from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.text.merging import mean_of_windows
-from keras_longformer.text.packing import length_buckets
+from keras_longformer.tokenizers import no_tokenizer
 from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.names import entries
+
+# What transformers' classes with a classifier are called after "For".
+CLASSIFIERS = (
+    "SequenceClassification",
+    "TokenClassification",
+    "MultipleChoice",
+)
 
 
 class LongformerTask(LongformerInputs):
@@ -35,6 +42,10 @@ class LongformerTask(LongformerInputs):
         head_modules: rows `(ours, theirs, layout)`, one for each module of the
             head, named as in `hugging_face_class`; the layouts are those of
             `keras_longformer.weights.names`.
+        head_activations: rows `(ours, keyword, default)`: a dense layer of
+            the head whose activation is another one in some families, the
+            argument of the constructor that says it, or `None`, and what it
+            is without.
         head_weights: patterns of the names of the head's weights, which start
             from random numbers where a preset does not have them. They follow
             from `head_modules`.
@@ -49,6 +60,7 @@ class LongformerTask(LongformerInputs):
     default_max_global_tokens = None
     hugging_face_class = None
     head_modules = ()
+    head_activations = ()
     head_weights = ()
 
     def __init_subclass__(cls, **kwargs):
@@ -129,9 +141,9 @@ class LongformerTask(LongformerInputs):
 
         Args:
             preset: str, what `LongformerBackbone.from_preset` opens: a
-                Hugging Face folder or `hf://` handle of a Longformer or
-                RoBERTa, a folder that `save_to_preset` wrote, or a RoBERTa
-                preset of KerasHub's.
+                Hugging Face folder or `hf://` handle of a Longformer, RoBERTa,
+                BERT or ELECTRA, a folder that `save_to_preset` wrote, or a
+                RoBERTa preset of KerasHub's.
             load_weights: bool, `False` starts from random weights.
             **kwargs: those of the backbone's `from_preset`
                 (`max_sequence_length`, `window_size`, `positions`,
@@ -179,7 +191,12 @@ class LongformerTask(LongformerInputs):
         }
         if "preprocessor" not in kwargs:
             kwargs["preprocessor"] = cls._preprocessor(foreign, **options)
+        if "dropout" not in own and "dropout" in presets.keywords_of(cls):
+            if foreign.classifier_dropout is not None:
+                kwargs.setdefault("dropout", foreign.classifier_dropout)
+        cls._drop_other_head(foreign)
         cls._read_head(foreign, kwargs)
+        cls._read_activations(foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
             presets.load_arrays(
@@ -329,18 +346,13 @@ class LongformerTask(LongformerInputs):
     def _preprocessor(cls, foreign, **options):
         tokenizer = open_tokenizer(foreign.tokenizer_files)
         if tokenizer is None:
+            why = no_tokenizer(foreign.source, foreign.tokenizer_files)
             raise ValueError(
-                f"'{foreign.source}' has no byte-level BPE (vocab.json and "
-                "merges.txt) beside it. Pass `preprocessor=None` and give the "
-                "model token ids, or a preprocessor of your own."
+                f"{why} Pass `preprocessor=None` and give the model token ids, "
+                "or a preprocessor of your own."
             )
         longest = foreign.config["max_sequence_length"]
-        return cls.preprocessor_cls(
-            tokenizer,
-            sequence_length=longest,
-            pad_to=length_buckets(longest),
-            **options,
-        )
+        return cls.preprocessor_cls.for_model(tokenizer, longest, **options)
 
     @classmethod
     def _preprocessor_options(cls, kwargs):
@@ -369,13 +381,16 @@ class LongformerTask(LongformerInputs):
             return
         size = tokenizer.vocabulary_size()
         if size > backbone.vocabulary_size:
+            beyond = _tokens_beyond(tokenizer, backbone.vocabulary_size)
             raise ValueError(
                 f"The preprocessor's tokenizer has {size} tokens and the "
-                f"backbone embeddings for {backbone.vocabulary_size}. They "
-                "are not of one model: build the backbone with "
-                "`vocabulary_size=tokenizer.vocabulary_size()`."
+                f"backbone embeddings for {backbone.vocabulary_size}: none for "
+                f"{beyond}. They are not of one model, or tokens were added "
+                "and the embeddings not resized with them: build the backbone "
+                "with `vocabulary_size=tokenizer.vocabulary_size()`."
             )
-        if tokenizer.pad_token_id != backbone.pad_token_id:
+        counts = backbone.position_rule == "padding_offset"
+        if counts and tokenizer.pad_token_id != backbone.pad_token_id:
             raise ValueError(
                 "The preprocessor's tokenizer pads with "
                 f"{tokenizer.pad_token_id}, and the backbone, which counts "
@@ -384,8 +399,62 @@ class LongformerTask(LongformerInputs):
             )
 
     @classmethod
+    def _drop_other_head(cls, foreign):
+        """Drops what another kind of head has under the names of this one's.
+
+        In BERT's files the classifiers of texts, of tokens and of choices are
+        all `classifier`: the architecture says which it is.
+        """
+        wanted = _kind_of_head(cls.hugging_face_class or "")
+        got = _kind_of_head(foreign.architecture)
+        if None in (wanted, got) or wanted == got:
+            return
+        shared = foreign.family.shared_heads
+        for ours, theirs, kind in foreign.family.head_modules(cls.head_modules):
+            if theirs in shared:
+                for entry in entries([(ours, theirs, kind)]):
+                    foreign.arrays.pop(entry.ours, None)
+
+    @classmethod
+    def _read_activations(cls, foreign, kwargs):
+        """Takes from the preset what its head's dense layers end in."""
+        rows = {ours: row for ours, *row in cls.head_activations}
+        for ours, said in foreign.head_activations.items():
+            if ours not in rows or f"{ours}/kernel" not in foreign.arrays:
+                continue
+            keyword, default = rows[ours]
+            if keyword is not None:
+                kwargs.setdefault(keyword, said)
+            elif said != default:
+                raise ValueError(
+                    f"'{foreign.source}' has a head whose {ours} ends in "
+                    f"{said}, and that of {cls.__name__} ends in {default}. "
+                    "Open its encoder, by `LongformerBackbone.from_preset`, "
+                    "and give it a new head."
+                )
+
+    @classmethod
     def _read_head(cls, foreign, kwargs):
         """Takes from the preset what the head's constructor must know."""
+
+
+def _kind_of_head(architecture):
+    """What an architecture's classifier is of, if it says one."""
+    kind = architecture.partition("For")[2]
+    return kind if kind in CLASSIFIERS else None
+
+
+def _tokens_beyond(tokenizer, size: int) -> str:
+    """Names the first tokens whose ids are `size` or more."""
+    named = []
+    for i in range(size, tokenizer.vocabulary_size()):
+        try:
+            named.append(f"{tokenizer.id_to_token(i)!r} ({i})")
+        except ValueError:
+            continue  # A hole.
+        if len(named) > 3:
+            return ", ".join([*named[:3], "..."])
+    return ", ".join(named)
 
 
 def check_labels(x, y, wanted: str) -> None:

@@ -1,6 +1,8 @@
 """Checkpoints of others: reading, naming, lengthening, assigning, writing.
 
-    readers   a file -> {foreign name: array}
+    readers   a folder -> configuration, {foreign name: array}
+    formats   a file -> {foreign name: array}
+    sentence  what sentence-transformers puts around a folder
     lazy      an array that is read when it is needed
     names     spellings and layouts of foreign names <-> ours
     families  what encoders of a kind have in common, as data: configuration,
@@ -8,6 +10,7 @@
     lengthen  a short encoder's arrays -> a long one's
     assign    arrays -> a model's variables, all or none
     load      all of these for one preset, but the last
+    texts     the tokenizer's files and the length, without the weights
     hugging_face, families/keras_hub   the presets of the two libraries
 
 This floor knows arrays and names only. Models hand themselves in, and tasks
@@ -38,3 +41,9 @@ from keras_longformer.weights.lengthen import long_positions as long_positions
 from keras_longformer.weights.lengthen import make_long as make_long
 from keras_longformer.weights.load import open_foreign as open_foreign
 from keras_longformer.weights.load import preset_kind as preset_kind
+from keras_longformer.weights.texts import (
+    is_tokenizer_alone as is_tokenizer_alone,
+)
+from keras_longformer.weights.texts import model_keywords as model_keywords
+from keras_longformer.weights.texts import saved_class as saved_class
+from keras_longformer.weights.texts import tokenizer_files as tokenizer_files

@@ -10,6 +10,7 @@ import numpy as np
 from keras_longformer.weights import lengthen
 from keras_longformer.weights.families import Family
 from keras_longformer.weights.lazy import LazyArray
+from keras_longformer.weights.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,14 @@ class ForeignPreset:
         tokenizer_files: mapping of file name to path, named as Hugging Face
             names them: `vocab.json`, `merges.txt`, ...
         head: dict, what the configuration says of a classifier
-            (`families.family.head_keywords`).
+            (`families.config.head_keywords`).
+        architecture: str, the class of transformers that was saved, or "".
+        classifier_dropout: float, of heads, or `None`: the encoder's.
+        head_activations: dict of our module to the activation that the head's
+            dense layer has in this family, where it need not be Longformer's.
+        of_encoder: names of a head's arrays that the encoder itself had: BERT's
+            pooler, which its classifier reads.
+        sentence: what a sentence-transformers folder says of embeddings.
     """
 
     source: str
@@ -36,6 +44,11 @@ class ForeignPreset:
     arrays: dict[str, np.ndarray | LazyArray]
     tokenizer_files: Mapping[str, str] = field(default_factory=dict)
     head: dict = field(default_factory=dict)
+    architecture: str = ""
+    classifier_dropout: float | None = None
+    head_activations: Mapping[str, str] = field(default_factory=dict)
+    of_encoder: frozenset[str] = frozenset()
+    sentence: Sentence | None = None
 
     def make_long(
         self,

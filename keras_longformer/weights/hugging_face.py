@@ -13,8 +13,9 @@ from keras_longformer.weights import readers
 from keras_longformer.weights.assign import weights_by_name
 from keras_longformer.weights.families import LONGFORMER
 from keras_longformer.weights.families import family_of
-from keras_longformer.weights.families.family import head_keywords
+from keras_longformer.weights.families.config import head_keywords
 from keras_longformer.weights.foreign import ForeignPreset
+from keras_longformer.weights.lengthen import POSITION_TABLE
 
 
 def read_hugging_face(
@@ -37,10 +38,15 @@ def read_hugging_face(
     Raises:
         ValueError: a model of another kind, or a broken file.
     """
+    preset = os.fspath(preset)
+    # What cannot be read is refused before its weights are looked at.
+    said = readers.Folder(preset).read_json("config.json")
+    family = family_of(said, preset)
+    config = family.to_keywords(said, preset)
     checkpoint = readers.open_checkpoint(preset)
-    family = family_of(checkpoint.config, os.fspath(preset))
-    config = family.to_keywords(checkpoint.config, os.fspath(preset))
+    family.check_sizes(config, checkpoint.arrays, checkpoint.source)
     config["pooler"] = family.has_pooler(checkpoint.arrays)
+    poolers = {entry.theirs for entry in names.entries(family.pooler)}
     arrays = {}
     if load_weights:
         arrays = family.to_ours(
@@ -55,7 +61,18 @@ def read_hugging_face(
         config,
         arrays,
         checkpoint.tokenizer_files,
-        head_keywords(checkpoint.config),
+        head_keywords(said),
+        architecture=(said.get("architectures") or [""])[0],
+        classifier_dropout=(
+            said.get("classifier_dropout") if family.heads_drop else None
+        ),
+        head_activations=family.activations_of_head(said, head_modules),
+        of_encoder=frozenset(
+            entry.ours
+            for entry in names.entries(family.head_modules(head_modules))
+            if entry.theirs in poolers
+        ),
+        sentence=checkpoint.sentence,
     )
 
 
@@ -72,7 +89,11 @@ def save_hugging_face(
     `tokenizer_config.json` and `special_tokens_map.json`. Each file is written
     under a temporary name and renamed, so none is ever half there.
 
-    All weights are written as they are. Where `max_global_tokens` is 0, as in
+    All weights are written as they are. A model that counts positions by the
+    column (BERT's) gets one row more at the front of its position table for
+    each id up to the padding's, from which Longformer counts: theirs computes
+    the same where padding is on the right and no token of a text has the
+    padding's id. Where `max_global_tokens` is 0, as in
     masked language modelling, nothing has trained the global projections;
     `save_to_preset` and `from_preset` start them anew for a next task.
 
@@ -90,8 +111,8 @@ def save_hugging_face(
             backbone has none of its own.
 
     Raises:
-        ValueError: the model is dilated, causal, counts positions otherwise,
-            or has weights or a head that Hugging Face's Longformer does not.
+        ValueError: the model is dilated, causal, or has weights, a head or a
+            head's activation that Hugging Face's Longformer does not.
 
     Example:
 
@@ -112,12 +133,24 @@ def save_hugging_face(
     )
     backbone = getattr(model, "backbone", model)
     keywords = backbone.get_config()
-    config = LONGFORMER.to_config(keywords, architecture=architecture, **head)
+    if tokenizer is None:
+        preprocessor = getattr(model, "preprocessor", None)
+        tokenizer = getattr(preprocessor, "tokenizer", None)
+    config = LONGFORMER.to_config(
+        keywords,
+        architecture=architecture,
+        special_token_ids=_special_token_ids(tokenizer),
+        **head,
+    )
     weights = _weights(model, keywords["num_layers"], head_modules)
     arrays = {
         name: np.asarray(weight.value).astype(np.float32, copy=False)
         for name, weight in weights.items()
     }
+    if keywords.get("position_rule", "padding_offset") == "absolute":
+        table = arrays[POSITION_TABLE]
+        rows = np.repeat(table[:1], keywords["pad_token_id"] + 1, axis=0)
+        arrays[POSITION_TABLE] = np.concatenate([rows, table])
     arrays = LONGFORMER.to_theirs(
         arrays,
         num_layers=keywords["num_layers"],
@@ -125,13 +158,11 @@ def save_hugging_face(
         prefix=f"{LONGFORMER.prefixes[0]}." if head_modules else "",
     )
     os.makedirs(folder, exist_ok=True)
-    if tokenizer is None:
-        preprocessor = getattr(model, "preprocessor", None)
-        tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is not None:
         files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
-        for name, text in files.items():
-            _write(folder, name, lambda path, t=text: _write_text(path, t))
+        for name, content in files.items():
+            write = _write_text if isinstance(content, str) else _write_bytes
+            _write(folder, name, lambda p, w=write, c=content: w(p, c))
     _write(
         folder,
         "model.safetensors",
@@ -163,6 +194,15 @@ def _weights(model, num_layers, head_modules):
     return weights
 
 
+def _special_token_ids(tokenizer):
+    """The ids of a tokenizer that `config.json` says."""
+    start = getattr(tokenizer, "start_token_id", None)
+    end = getattr(tokenizer, "end_token_id", None)
+    if start is None or end is None:
+        return {}
+    return {"bos_token_id": start, "eos_token_id": end, "sep_token_id": end}
+
+
 def _write_json(folder, name, content):
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     _write(folder, name, lambda path: _write_text(path, text))
@@ -171,6 +211,11 @@ def _write_json(folder, name, content):
 def _write_text(path, text):
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
+
+
+def _write_bytes(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def _write(folder, name, write):

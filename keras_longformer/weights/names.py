@@ -13,6 +13,7 @@ families of encoders (`families/`) and, each its head's, to the tasks.
 import re
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,9 @@ DENSE = (("kernel", "weight", TRANSPOSED), ("bias", "bias", AS_IS))
 TO_HEADS = (("kernel", "weight", SPLIT_OUTPUT), ("bias", "bias", SPLIT_BIAS))
 FROM_HEADS = (("kernel", "weight", SPLIT_INPUT), ("bias", "bias", AS_IS))
 OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)  # A masked LM's, alone.
+
+# What Hugging Face calls BERT's `cls` in HDF5: masked LM, next sentence.
+HDF5_HEADS = {"mlm___cls": "cls", "nsp___cls": "cls"}
 
 Modules = tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...]
 
@@ -97,6 +101,54 @@ class Spelling:
     is_transposed: bool
 
 
+def without_outer_prefix(
+    names: Iterable[str], prefixes: Sequence[str], anchor: str
+) -> dict[str, str]:
+    """Takes what stands before the encoder's own prefix off PyTorch's names.
+
+    Data-parallel training, compiling and frameworks put theirs in front:
+
+        module.roberta.embeddings...   roberta.embeddings...
+        module.classifier.bias         classifier.bias
+        auto_model.embeddings...       roberta.embeddings...
+
+    Args:
+        names: those of a file; HDF5's paths stay as they are.
+        prefixes: the encoder's names in a task's file; the first stands for
+            any other name.
+        anchor: str, a weight that every encoder has, without a prefix.
+
+    Returns:
+        Dict of each name to what it becomes.
+
+    Raises:
+        ValueError: several encoders in one file.
+    """
+    same = {name: name for name in names}
+    before = {
+        name.removesuffix(anchor)
+        for name in same
+        if name == anchor or name.endswith(f".{anchor}")
+    }
+    if not before or before & {"", *(f"{prefix}." for prefix in prefixes)}:
+        return same
+    if len(before) > 1:
+        raise ValueError(
+            "The checkpoint holds several encoders, under "
+            f"{', '.join(sorted(before))}. Save one of them alone."
+        )
+    (before,) = before
+    own = f"{prefixes[0]}."
+    outer = before
+    for prefix in prefixes:
+        if before.endswith(f".{prefix}."):
+            own, outer = "", before.removesuffix(f"{prefix}.")
+    return {
+        name: own + name.removeprefix(outer) if name.startswith(outer) else name
+        for name in same
+    }
+
+
 def spell(name: str, prefixes: Collection[str]) -> Spelling:
     """Brings a name to PyTorch's spelling.
 
@@ -114,6 +166,7 @@ def spell(name: str, prefixes: Collection[str]) -> Spelling:
         last = len(parts) - 1 - parts[::-1].index(parts[0])
         has_prefix = bool(starts)
         parts = parts[starts[-1] + 1 :] if has_prefix else parts[last:]
+        parts[0] = HDF5_HEADS.get(parts[0], parts[0])
     else:
         has_prefix = starts[:1] == [0]
         parts = parts[1:] if has_prefix else parts

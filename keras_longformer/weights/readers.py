@@ -1,4 +1,4 @@
-"""Reads checkpoint files into arrays under the names that they stand in.
+"""Opens checkpoint folders: arrays under the names that they stand in.
 
 A reader is a read-only mapping from a foreign name to a NumPy array. Arrays
 are read when they are asked for, and their shapes before: from here to `assign`
@@ -8,14 +8,28 @@ a whole.) Nothing here runs code found in a file.
 
 import json
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from keras_longformer.weights.formats import LazyArrays as LazyArrays
+from keras_longformer.weights.formats import bind
+from keras_longformer.weights.formats import optional
+from keras_longformer.weights.formats import read_h5 as read_h5
+from keras_longformer.weights.formats import (
+    read_safetensors as read_safetensors,
+)
+from keras_longformer.weights.formats import read_torch as read_torch
+from keras_longformer.weights.sentence import MODULES
+from keras_longformer.weights.sentence import Sentence
+from keras_longformer.weights.sentence import encoder_folder
+from keras_longformer.weights.sentence import read_modules
+from keras_longformer.weights.sentence import read_sentence
+
 HUB_SCHEME = "hf://"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 # Other files of a folder that a tokenizer may need, and `from_preset` with it.
 TOKENIZER_FILES = (
@@ -43,16 +57,20 @@ class Checkpoint:
         config: dict, what `config.json` says.
         arrays: mapping of foreign name to array, read when asked for.
         tokenizer_files: dict of file name to path, only those that exist.
+        sentence: what sentence-transformers says of embeddings, or `None`.
     """
 
     source: str
     config: dict
     arrays: Mapping[str, np.ndarray]
     tokenizer_files: dict[str, str]
+    sentence: Sentence | None = None
 
 
 class Folder:
     """A folder on this machine or, as `hf://owner/name`, on the hub.
+
+    Of a folder of sentence-transformers, that within it which has the encoder.
 
     Args:
         preset: str, a path or a handle.
@@ -66,19 +84,42 @@ class Folder:
                 "`preset` must be a folder or a handle `hf://owner/name`. "
                 f"Received: preset={preset!r}, which is not a folder here."
             )
+        self.within = ""
+        self._modules = None
+        path = self._find(MODULES)
+        if path is not None:
+            self._modules = read_modules(path)
+            self.within = encoder_folder(self._modules)
 
     def find(self, name: str) -> str | None:
         """Returns the path of the file `name`, or `None` without one."""
+        return self._find(f"{self.within}/{name}" if self.within else name)
+
+    def _find(self, name):
         if self.on_hub:
             return _download(self.preset.removeprefix(HUB_SCHEME), name)
         path = os.path.join(self.preset, name)
         return path if os.path.isfile(path) else None
 
+    def sentence(self) -> Sentence | None:
+        """Returns what sentence-transformers says of embeddings, if it does."""
+
+        def read(name):
+            path = self._find(name)
+            return {} if path is None else read_json(path)
+
+        if self._modules is None:
+            return None
+        return read_sentence(self._modules, read)
+
     def read_json(self, name: str) -> dict:
         """Returns what the JSON file `name` holds, which must be a dict."""
         path = self.find(name)
         if path is None:
-            raise ValueError(f"{self.preset!r} has no {name}. {self.listing()}")
+            raise ValueError(
+                f"{self.preset!r} has no {name}. {self.listing()}"
+                f"{self.adapter()}"
+            )
         return read_json(path)
 
     def listing(self) -> str:
@@ -87,6 +128,18 @@ class Folder:
             return f"See https://huggingface.co/{self.preset[5:]}/tree/main."
         files = ", ".join(sorted(os.listdir(self.preset))) or "nothing"
         return f"The folder holds: {files}."
+
+    def adapter(self) -> str:
+        """Returns a sentence, where the folder holds an adapter alone."""
+        path = self.find("adapter_config.json")
+        if path is None:
+            return ""
+        base = read_json(path).get("base_model_name_or_path")
+        return (
+            f" It is a PEFT adapter of {base!r}, which has no encoder of its "
+            "own: merge it first (`PeftModel.from_pretrained(base, folder)"
+            ".merge_and_unload().save_pretrained(new_folder)`)."
+        )
 
 
 def open_checkpoint(preset: str) -> Checkpoint:
@@ -110,11 +163,14 @@ def open_checkpoint(preset: str) -> Checkpoint:
     source, arrays = _open_weights(folder)
     tokenizer_files = {name: folder.find(name) for name in TOKENIZER_FILES}
     tokenizer_files = {k: v for k, v in tokenizer_files.items() if v}
-    return Checkpoint(source, config, arrays, tokenizer_files)
+    return Checkpoint(
+        source, config, arrays, tokenizer_files, folder.sentence()
+    )
 
 
 def read_json(path: str) -> dict:
     """Returns the dict that a JSON file holds."""
+    check_no_pointer(path)
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -126,106 +182,6 @@ def read_json(path: str) -> dict:
             f"Received: {type(content).__name__}."
         )
     return content
-
-
-class LazyArrays(Mapping):
-    """A read-only mapping that reads each array when it is asked for.
-
-    Args:
-        loaders: dict of name to a function without arguments.
-        shapes: dict of name to a function without arguments that returns the
-            array's shape. An array that has none is read for it.
-    """
-
-    def __init__(
-        self,
-        loaders: dict[str, Callable[[], np.ndarray]],
-        shapes: Mapping[str, Callable[[], tuple[int, ...]]] | None = None,
-    ):
-        self._loaders = loaders
-        self._shapes = shapes or {}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return as_float32(self._loaders[name]())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaders)
-
-    def __len__(self) -> int:
-        return len(self._loaders)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._loaders
-
-    def shape_of(self, name: str) -> tuple[int, ...]:
-        """Returns an array's shape, without reading it if that can be."""
-        if name in self._shapes:
-            return tuple(self._shapes[name]())
-        return self[name].shape
-
-
-def as_float32(array: np.ndarray) -> np.ndarray:
-    """Returns floating-point arrays as float32, others as they are."""
-    # NumPy has no kind for bfloat16: ml_dtypes registers it as "V".
-    floating = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
-    return array.astype(np.float32, copy=False) if floating else array
-
-
-def read_safetensors(path: str) -> LazyArrays:
-    """Reads a `.safetensors` file, bfloat16 and float16 as float32."""
-    import ml_dtypes  # noqa: F401  (teaches NumPy what bfloat16 is)
-    import safetensors
-
-    try:
-        file = safetensors.safe_open(path, framework="numpy")
-        names = list(file.keys())
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _broken(path, "safetensors", error) from error
-    return LazyArrays(
-        {name: _bind(file.get_tensor, name) for name in names},
-        {name: file.get_slice(name).get_shape for name in names},
-    )
-
-
-def read_h5(path: str) -> LazyArrays:
-    """Reads every dataset of an HDF5 file, named by its path in it."""
-    import h5py
-
-    loaders = {}
-    shapes = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            loaders[name] = _bind(_read_dataset, (path, item))
-            shapes[name] = _bind(getattr, item, "shape")
-
-    try:
-        # Soft and external links are not followed by `visititems`.
-        h5py.File(path, "r").visititems(visit)
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, "HDF5", error) from error
-    return LazyArrays(loaders, shapes)
-
-
-def read_torch(path: str) -> LazyArrays:
-    """Reads a `pytorch_model.bin` by `torch.load(weights_only=True)`."""
-    torch = _import("torch", "torch")
-    import pickle
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise _broken(path, "PyTorch weights", error) from error
-    if not isinstance(state, dict):
-        raise _broken(path, "PyTorch weights", "it holds no dict of tensors")
-
-    def read(name):
-        tensor = state[name].detach()
-        return (
-            tensor.float() if tensor.is_floating_point() else tensor
-        ).numpy()
-
-    return LazyArrays({name: _bind(read, name) for name in state})
 
 
 # In the order of preference: safe and quick to read first.
@@ -241,6 +197,7 @@ def _open_weights(folder):
     for name, read in FORMATS.items():
         path = folder.find(name)
         if path is not None:
+            check_no_pointer(path)
             return path, read(path)
         path = folder.find(f"{name}.index.json")
         if path is not None:
@@ -249,7 +206,20 @@ def _open_weights(folder):
     raise ValueError(
         f"{folder.preset!r} has no weights that can be read. Looked for: "
         f"{looked_for} (or <name>.index.json). {folder.listing()}"
+        f"{folder.adapter()}"
     )
+
+
+def check_no_pointer(path: str) -> None:
+    """Raises `ValueError` for what Git LFS leaves in a file's place."""
+    with open(path, "rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise ValueError(
+            f"'{path}' is a Git LFS pointer, not the file that it points to: "
+            "the folder was cloned without it. Run `git lfs pull` in it, or "
+            "open `hf://owner/name`."
+        )
 
 
 def _read_shards(folder, index_path, read):
@@ -259,6 +229,7 @@ def _read_shards(folder, index_path, read):
         raise ValueError(f"'{index_path}' has no `weight_map`.")
     loaders = {}
     shapes = {}
+    dtypes = {}
     for shard in sorted(set(weight_map.values())):
         if os.path.basename(shard) != shard:
             raise ValueError(
@@ -271,11 +242,13 @@ def _read_shards(folder, index_path, read):
                 f"'{index_path}' names {shard}, which is not there. "
                 f"{folder.listing()}"
             )
+        check_no_pointer(path)
         arrays = read(path)
         loaders.update(
-            {name: _bind(arrays.__getitem__, name) for name in arrays}
+            {name: bind(arrays.__getitem__, name) for name in arrays}
         )
-        shapes.update({name: _bind(arrays.shape_of, name) for name in arrays})
+        shapes.update({name: bind(arrays.shape_of, name) for name in arrays})
+        dtypes.update({name: bind(arrays.dtype_of, name) for name in arrays})
     # An h5 index says `<model>/roberta/...` of what is stored as `roberta/...`.
     absent = [
         name
@@ -286,21 +259,13 @@ def _read_shards(folder, index_path, read):
         raise ValueError(
             f"The files of '{index_path}' lack: {', '.join(absent)}."
         )
-    return LazyArrays(loaders, shapes)
-
-
-def _read_dataset(path_and_dataset):
-    path, dataset = path_and_dataset
-    try:
-        return dataset[()]
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, "HDF5", error) from error
+    return LazyArrays(loaders, shapes, dtypes)
 
 
 def _download(handle, name):
     """Returns the path of one downloaded file, or `None` without one."""
-    hub = _import("huggingface_hub", "hub")
-    errors = _import("huggingface_hub.errors", "hub")
+    hub = optional("huggingface_hub", "hub")
+    errors = optional("huggingface_hub.errors", "hub")
     try:
         return hub.hf_hub_download(repo_id=handle, filename=name)
     except errors.LocalEntryNotFoundError as error:
@@ -315,27 +280,3 @@ def _download(handle, name):
             "A handle must be `hf://owner/name` of a repository that you may "
             f"read. Received: {HUB_SCHEME}{handle}. {error}"
         ) from error
-
-
-def _bind(function, *arguments):
-    return lambda: function(*arguments)
-
-
-def _import(module, extra):
-    """Imports an optional module, or says how to install it."""
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"This checkpoint needs the package {module}. Try: "
-            f"pip install 'keras_longformer[{extra}]'."
-        ) from error
-
-
-def _broken(path, format_name, error):
-    return ValueError(
-        f"'{path}' cannot be read as {format_name}: {error}. The file may be "
-        "cut short or of another format; fetch it again."
-    )

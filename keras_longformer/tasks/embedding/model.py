@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_longformer.layers.pooling import LongformerPooling
-from keras_longformer.models.call_inputs import fill_global_mask
+from keras_longformer.models.call_inputs import complete
 from keras_longformer.tasks.embedding.loss import RankingLoss
 from keras_longformer.tasks.embedding.loss import SimilarityLoss
 from keras_longformer.tasks.embedding.preprocessor import (
@@ -46,6 +46,9 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
             `compile`.
         temperature: float, what `"ranking"` divides cosines by.
         **kwargs: `compile`, `name`, `trainable`.
+
+    `from_preset` of a sentence-transformers folder takes `pooling` and
+    `normalize` from it.
 
     Call arguments:
         inputs: the backbone's, `(b, n)`, or `(b, t, n)` for tuples of `t`
@@ -118,6 +121,21 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         # Config
         self.pooling = pooling
         self.normalize = normalize
+
+    @classmethod
+    def _read_head(cls, foreign, kwargs):
+        sentence = foreign.sentence
+        if sentence is None:
+            return
+        if sentence.problems and "pooling" not in kwargs:
+            raise ValueError(
+                f"'{foreign.source}' is of sentence-transformers, and makes "
+                "embeddings that a LongformerEmbedder cannot make: it "
+                f"{', and it '.join(sentence.problems)}. Say `pooling` to "
+                "pool otherwise, and train it again."
+            )
+        kwargs.setdefault("pooling", sentence.pooling or "mean")
+        kwargs.setdefault("normalize", sentence.normalize)
 
     def __call__(self, inputs, *args, **kwargs):
         token_ids = inputs["token_ids"] if isinstance(inputs, dict) else None
@@ -198,7 +216,7 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         inputs, windows = self.preprocessor.windows(x, stride=stride)
         pooled = keras.Model(self.input, self.pooling_layer.output)
         outputs = pooled.predict(
-            fill_global_mask(inputs), batch_size=batch_size, verbose=verbose
+            complete(self, inputs), batch_size=batch_size, verbose=verbose
         )
         return self.merge_windows(outputs, windows)
 

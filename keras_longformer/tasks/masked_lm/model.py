@@ -3,6 +3,7 @@
 import keras
 import keras_hub
 
+from keras_longformer.layers.activations import activation_function
 from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.masked_lm.preprocessor import (
     LongformerMaskedLMPreprocessor,
@@ -28,6 +29,8 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         backbone: a `LongformerBackbone`.
         preprocessor: a `LongformerMaskedLMPreprocessor`, or `None`, where
             inputs are already token ids.
+        activation: str, of the head's dense layer: `"gelu"`, or another of
+            `LongformerBackbone`'s, which heads of BERTs may have.
         **kwargs: `compile`, `name`, `trainable`.
 
     Call arguments:
@@ -57,8 +60,11 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         ("lm_head/intermediate_layer_norm", "lm_head.layer_norm", LAYER_NORM),
         ("lm_head", "lm_head", OUTPUT_BIAS),
     )
+    head_activations = (("lm_head/intermediate_dense", "activation", "gelu"),)
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self, backbone, preprocessor=None, activation="gelu", **kwargs
+    ):
         self._check_keywords(kwargs)
         self._check_vocabulary(backbone, preprocessor)
 
@@ -68,7 +74,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         self.masked_lm_head = keras_hub.layers.MaskedLMHead(
             vocabulary_size=backbone.vocabulary_size,
             token_embedding=backbone.token_embedding,
-            intermediate_activation="gelu",
+            intermediate_activation=activation_function(activation),
             layer_norm_epsilon=backbone.embeddings.layer_norm_epsilon,
             kernel_initializer=initializer(),
             dtype=backbone.dtype_policy,
@@ -87,6 +93,22 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
+        # Config
+        self.activation = activation
+
     def default_weighted_metrics(self):
         """Returns the accuracy over masked tokens."""
         return [keras.metrics.SparseCategoricalAccuracy()]
+
+    def hugging_face_config(self):
+        if self.activation != "gelu":
+            raise ValueError(
+                "The masked LM of Hugging Face's Longformer has exact GELU. "
+                f"Received: '{self.name}' with activation="
+                f"{self.activation!r}. Keep it with `save_to_preset`, or its "
+                "encoder alone with `save_hugging_face(task.backbone, ...)`."
+            )
+        return super().hugging_face_config()
+
+    def get_config(self):
+        return {**super().get_config(), "activation": self.activation}

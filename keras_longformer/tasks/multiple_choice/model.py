@@ -88,6 +88,7 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
         ("classifier", "classifier", DENSE),
         ("pooler", "pooler.dense", DENSE),
     )
+    head_activations = (("pooler", None, "tanh"),)
 
     def __init__(
         self,
@@ -158,15 +159,6 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
             name="pooler",
         )
         return self.pooled_dense(outputs[:, 0])
-
-    def __call__(self, inputs, *args, **kwargs):
-        if isinstance(inputs, dict) and "global_mask" not in inputs:
-            if not isinstance(inputs["token_ids"], keras.KerasTensor):
-                # Keras takes tensors or arrays, not some of each.
-                inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
-            mask = ops.zeros_like(inputs["token_ids"], dtype="bool")
-            inputs = {**inputs, "global_mask": mask}
-        return super().__call__(inputs, *args, **kwargs)
 
     def default_metrics(self):
         """Returns the accuracy of the choices."""

@@ -35,7 +35,8 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
 
     On the first token's hidden state: dropout, a dense layer with tanh,
     dropout, and a dense layer with one output a class, as Hugging Face's
-    `LongformerForSequenceClassification` has it.
+    `LongformerForSequenceClassification` has it. A classifier of BERT's, whose
+    first dense layer is the encoder's pooler, is the same.
 
     `problem_type` says what the outputs stand for, and with it the loss and
     metrics of the default `compile`, as Hugging Face's setting of this name:
@@ -56,6 +57,8 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
             several labels `"sigmoid"`, probabilities.
         dropout: float in [0, 1); the backbone's by default.
         problem_type: `"single_label"`, `"multi_label"` or `"regression"`.
+        pooled_activation: str, of the first dense layer: `"tanh"`, or
+            `"gelu"`, which ELECTRA's classifiers have.
         threshold: float, or a list of one for each class: the probability
             above which a text has a label, of several.
         class_names: list of str, or `None`. With it, labels of `fit` may be
@@ -107,6 +110,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         ("pooled_dense", "classifier.dense", DENSE),
         ("logits", "classifier.out_proj", DENSE),
     )
+    head_activations = (("pooled_dense", "pooled_activation", "tanh"),)
 
     def __init__(
         self,
@@ -118,6 +122,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         problem_type="single_label",
         threshold=0.5,
         class_names=None,
+        pooled_activation="tanh",
         **kwargs,
     ):
         dropout = backbone.dropout if dropout is None else dropout
@@ -137,7 +142,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         )
         self.pooled_dense = keras.layers.Dense(
             backbone.hidden_dim,
-            activation="tanh",
+            activation=pooled_activation,
             kernel_initializer=initializer(),
             dtype=backbone.dtype_policy,
             name="pooled_dense",
@@ -167,6 +172,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         # Config
         self.num_classes = num_classes
         self.dropout = dropout
+        self.pooled_activation = pooled_activation
         self.class_names = class_names
 
     def default_loss(self):
@@ -239,6 +245,12 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         self.preprocessor.num_texts = given
 
     def hugging_face_config(self):
+        if self.pooled_activation != "tanh":
+            raise ValueError(
+                "Hugging Face's Longformer classifies by a dense layer with "
+                f"tanh. Received: '{self.name}' with pooled_activation="
+                f"{self.pooled_activation!r}. Keep it with `save_to_preset`."
+            )
         return {
             **super().hugging_face_config(),
             "num_labels": self.num_classes,
@@ -248,6 +260,10 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
 
     @classmethod
     def _read_head(cls, foreign, kwargs):
+        if "pooled_dense/kernel" not in foreign.arrays:
+            # Of another head, which has no first dense layer.
+            for name in ("logits/kernel", "logits/bias"):
+                foreign.arrays.pop(name, None)
         read_num_classes(cls, foreign, kwargs, "logits/bias")
         if kwargs["num_classes"] == 1 and "logits/bias" in foreign.arrays:
             kwargs.setdefault("problem_type", "regression")  # As transformers.
@@ -262,6 +278,7 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
                 "problem_type": self.problem_type,
                 "threshold": self.threshold,
                 "class_names": self.class_names,
+                "pooled_activation": self.pooled_activation,
             }
         )
         return config

@@ -3,18 +3,25 @@
 family      what a family is, and what follows from it for any of them
 roberta     RoBERTa, XLM-RoBERTa and CamemBERT
 longformer  RoBERTa with windows and global projections
+bert        BERT and ELECTRA: other positions, other heads
+config      the keys of `config.json`: honoured, without effect, refused
+sizes       what a config says, against the weights
+refused     encoders that no Longformer can be made of, and why
 keras_hub   KerasHub's RoBERTa, whose presets are Keras objects
 """
 
 from collections.abc import Mapping
 
+from keras_longformer.weights.families.bert import BERT as BERT
+from keras_longformer.weights.families.bert import ELECTRA as ELECTRA
 from keras_longformer.weights.families.family import Family as Family
 from keras_longformer.weights.families.longformer import (
     LONGFORMER as LONGFORMER,
 )
+from keras_longformer.weights.families.refused import REFUSED
 from keras_longformer.weights.families.roberta import ROBERTA as ROBERTA
 
-FAMILIES = (LONGFORMER, ROBERTA)
+FAMILIES = (LONGFORMER, ROBERTA, BERT, ELECTRA)
 
 
 def family_of(config: Mapping, source: str = "config.json") -> Family:
@@ -25,14 +32,16 @@ def family_of(config: Mapping, source: str = "config.json") -> Family:
         source: str, the folder or file, for messages.
 
     Raises:
-        ValueError: a `model_type` of no family.
+        ValueError: a `model_type` of no family, and why it is none.
     """
     model_type = config.get("model_type")
     for family in FAMILIES:
         if model_type in family.model_types:
             return family
     known = tuple(name for family in FAMILIES for name in family.model_types)
+    why = REFUSED.get(model_type)
+    why = f", which {why}" if why else ""
     raise ValueError(
         f"'{source}' must be of a model_type in {known}. "
-        f"Received: model_type={model_type!r}."
+        f"Received: model_type={model_type!r}{why}."
     )

@@ -7,16 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_longformer.weights import names
+from keras_longformer.weights.families import config as config_keys
+from keras_longformer.weights.families.sizes import problems_with_sizes
 from keras_longformer.weights.lazy import LazyArray
 
 DEFAULT_WINDOW_SIZE = 512  # both LongformerConfig's and the released model's.
-
-# What a text classifier's outputs stand for: ours, theirs.
-PROBLEM_TYPES = (
-    ("single_label", "single_label_classification"),
-    ("multi_label", "multi_label_classification"),
-    ("regression", "regression"),
-)
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,10 @@ class Family:
         keys: rows (ours, theirs, default) of keys of one meaning; a default of
             `None` is a key that must be there.
         fixed: rows (theirs, value) of what a file may say, and the only value
-            that our encoder knows.
+            that our encoder knows; a file may also say `null`.
+        no_effect: keys of this family that change no number, besides those of
+            `config.NO_EFFECT`.
+        activation_key: str, the key of the feed-forward layers' activation.
         window_key: str, the key of the windows' sizes, which a file may lack.
         position_rule: str, as `keras_longformer.layers.positions` names it.
         embeddings: table of the modules before the layers.
@@ -42,6 +40,14 @@ class Family:
         buffers: names in PyTorch's spelling that are no weights.
         tied: rows (second name, first name) of weights stored once in ours.
         encoder_class: str, transformers' class of the bare encoder.
+        head_names: rows (module, module) of heads' modules: as Longformer's
+            heads name it, which tasks go by, and as this family does.
+        head_activations: rows (module, key, default) of heads' dense layers,
+            in Longformer's names, whose activation need not be Longformer's:
+            the config's key that says it, and what it is without.
+        shared_heads: modules that heads of several kinds have, which only
+            `architectures` tells apart.
+        heads_drop: bool, whether `classifier_dropout` counts.
     """
 
     model_types: tuple[str, ...]
@@ -57,6 +63,12 @@ class Family:
     buffers: tuple[str, ...]
     tied: tuple[tuple[str, str], ...]
     encoder_class: str
+    no_effect: tuple[str, ...] = ()
+    activation_key: str = "hidden_act"
+    head_names: tuple[tuple[str, str], ...] = ()
+    head_activations: tuple[tuple[str, str, str], ...] = ()
+    shared_heads: tuple[str, ...] = ("classifier",)
+    heads_drop: bool = True
 
     def position_offset(self, keywords: Mapping) -> int:
         """Returns the number of rows before the first position's.
@@ -79,6 +91,32 @@ class Family:
             ]
         return names.entries([*modules, *self.pooler])
 
+    def head_modules(self, modules: names.Modules) -> names.Modules:
+        """Returns a head's table with this family's names for theirs."""
+        own = dict(self.head_names)
+        return tuple(
+            (ours, own.get(theirs, theirs), kind)
+            for ours, theirs, kind in modules
+        )
+
+    def activations_of_head(
+        self, config: Mapping, modules: names.Modules
+    ) -> dict[str, str]:
+        """Returns the activations of a head's dense layers, by our modules.
+
+        Only of those that are not as in Longformer's head of this kind. A name
+        that we have none for stays theirs.
+        """
+        said = {
+            module: config.get(key, default)
+            for module, key, default in self.head_activations
+        }
+        return {
+            ours: config_keys.ACTIVATIONS.get(said[theirs], said[theirs])
+            for ours, theirs, _ in modules
+            if theirs in said
+        }
+
     def to_keywords(self, config: Mapping, source: str = "config.json") -> dict:
         """Returns the keywords of our backbone for a Hugging Face config.
 
@@ -94,10 +132,14 @@ class Family:
                 cannot follow; all of them at once.
         """
         self._check(config, source)
+        config_keys.log_unknown(config, self._known_keys(), source)
         keywords = {
             ours: config.get(theirs, default)
             for ours, theirs, default in self.keys
         }
+        keywords["activation"] = config_keys.ACTIVATIONS[
+            config.get(self.activation_key, "gelu")
+        ]
         keywords["position_rule"] = self.position_rule
         keywords["max_sequence_length"] = config[
             "max_position_embeddings"
@@ -117,15 +159,22 @@ class Family:
         num_labels: int | None = None,
         class_names: Sequence[str] | None = None,
         problem_type: str | None = None,
+        special_token_ids: Mapping[str, int] | None = None,
     ) -> dict:
         """Returns the `config.json` of a backbone.
+
+        A backbone that counts positions by the column, as BERT does, is
+        written with one row more for each id up to the padding's, from which
+        theirs counts: see `to_their_positions`.
 
         Args:
             keywords: mapping, our backbone's `get_config()`.
             architecture: str, a class of transformers.
             num_labels: int or `None`, a classifier's classes.
             class_names: list of str or `None`, their names.
-            problem_type: one of ours in `PROBLEM_TYPES`, or `None`.
+            problem_type: one of ours in `config.PROBLEM_TYPES`, or `None`.
+            special_token_ids: mapping of `bos_token_id`, `eos_token_id` and
+                `sep_token_id` to int; by default RoBERTa's.
 
         Returns:
             Dict; the inverse of `to_keywords`.
@@ -150,6 +199,10 @@ class Family:
             "max_position_embeddings": (
                 keywords["max_sequence_length"] + self.position_offset(keywords)
             ),
+            self.activation_key: config_keys.THEIR_ACTIVATIONS[
+                keywords.get("activation", "gelu")
+            ],
+            "tie_word_embeddings": True,
             "initializer_range": 0.02,
             # RoBERTa's ids; their question answering looks for `sep_token_id`.
             "bos_token_id": 0,
@@ -157,12 +210,15 @@ class Family:
             "sep_token_id": 2,
             "dtype": "float32",
         }
+        config |= special_token_ids or {}
         if num_labels is not None:
             labels = class_names or [f"LABEL_{i}" for i in range(num_labels)]
             config["id2label"] = {str(i): name for i, name in enumerate(labels)}
             config["label2id"] = {name: i for i, name in enumerate(labels)}
         if problem_type is not None:
-            config["problem_type"] = dict(PROBLEM_TYPES)[problem_type]
+            config["problem_type"] = dict(config_keys.PROBLEM_TYPES)[
+                problem_type
+            ]
         return config
 
     def to_ours(
@@ -190,17 +246,19 @@ class Family:
         Raises:
             ValueError: a weight stored twice whose copies differ.
         """
+        head_modules = self.head_modules(head_modules)
         known = self.entries(num_layers) + names.entries(head_modules)
-        table = {entry.theirs: entry for entry in known}
+        table = {}
+        for entry in known:  # BERT's classifier has the encoder's pooler.
+            table.setdefault(entry.theirs, []).append(entry)
         ours = {}
         for theirs, array in self._spelled(arrays, head_modules).items():
             if theirs not in table:
                 ours[theirs] = array
-                continue
-            entry = table[theirs]
-            ours[entry.ours] = array.map(
-                lambda array, entry=entry: entry.to_ours(array, num_heads)
-            )
+            for entry in table.get(theirs, ()):
+                ours[entry.ours] = array.map(
+                    lambda array, entry=entry: entry.to_ours(array, num_heads)
+                )
         return ours
 
     def to_theirs(
@@ -243,12 +301,44 @@ class Family:
 
     def has_pooler(self, arrays: Mapping[str, np.ndarray]) -> bool:
         """Says whether foreign arrays have a pooler."""
-        spelled = {names.spell(name, self.prefixes).name for name in arrays}
+        spelled = {s.name for s in self._spellings(arrays).values()}
         return any(e.theirs in spelled for e in names.entries(self.pooler))
+
+    def check_sizes(
+        self, keywords: Mapping, arrays: Mapping[str, np.ndarray], source: str
+    ) -> None:
+        """Compares what a config says with the shapes of a file's arrays.
+
+        Before anything of that size is made.
+
+        Raises:
+            ValueError: all that differs.
+        """
+        shape_of = getattr(arrays, "shape_of", lambda n: np.shape(arrays[n]))
+        shapes = {}
+        for name, spelling in self._spellings(arrays).items():
+            if spelling.name in shapes:
+                continue
+            shape = tuple(shape_of(name))
+            transposed = shape[::-1] if spelling.is_transposed else shape
+            shapes[spelling.name] = transposed
+        problems = problems_with_sizes(self, keywords, shapes)
+        if problems:
+            raise ValueError(
+                f"config.json and the weights of '{source}' are not of one "
+                "model:\n  " + "\n  ".join(problems)
+            )
+
+    def _spellings(self, arrays):
+        anchor = f"{self.embeddings[0][1]}.weight"
+        plain = names.without_outer_prefix(arrays, self.prefixes, anchor)
+        return {
+            name: names.spell(plain[name], self.prefixes) for name in arrays
+        }
 
     def _spelled(self, arrays, head_modules):
         """Renames by `names.spell`; drops buffers, copies and other heads."""
-        spellings = {name: names.spell(name, self.prefixes) for name in arrays}
+        spellings = self._spellings(arrays)
         is_task = any(s.has_prefix for s in spellings.values())
         heads = {theirs.split(".")[0] for _, theirs, _ in head_modules}
         wanted = {entry.theirs for entry in names.entries(head_modules)}
@@ -256,13 +346,17 @@ class Family:
             second for second, _ in self.tied if second.split(".")[0] in heads
         }
         tied = {second for second, _ in self.tied}
-        spelled = {}
+        spelled, not_floats = {}, []
+        is_float = getattr(arrays, "is_float", lambda name: True)
         for name, spelling in spellings.items():
             theirs = spelling.name
             is_other_head = is_task and not spelling.has_prefix
             if theirs in self.buffers or (
                 theirs not in wanted and (is_other_head or theirs in tied)
             ):
+                continue
+            if not is_float(name):
+                not_floats.append(f"{name} ({arrays.dtype_of(name)})")
                 continue
             array = _lazy(arrays, name)
             if spelling.is_transposed:
@@ -273,6 +367,16 @@ class Family:
                     f"the second time (as {name})."
                 )
             spelled.setdefault(theirs, array)
+        if not_floats:
+            more = len(not_floats) - 5
+            raise ValueError(
+                "The checkpoint is quantized, or no checkpoint of an encoder: "
+                "weights are integers, or of 8 bits, whose scales are not "
+                f"followed here: {', '.join(not_floats[:5])}"
+                f"{f' and {more} more' if more > 0 else ''}. Save the model "
+                "again in float32, float16 or bfloat16 (`dequantize()` of "
+                "transformers), or take the checkpoint it was made from."
+            )
         for second, first in self.tied:
             array = spelled.pop(second, None)
             if array is not None and not np.array_equal(
@@ -280,46 +384,45 @@ class Family:
             ):
                 raise ValueError(
                     f"{second} must equal {first}: our masked-LM head shares "
-                    "them, and this checkpoint's differ."
+                    "them, and this checkpoint's differ "
+                    "(tie_word_embeddings=False). Open it as a backbone or as "
+                    "any other task, which have no use for it."
                 )
         return spelled
 
+    def _known_keys(self):
+        keys = {theirs for _, theirs, _ in self.keys}
+        keys |= {theirs for theirs, _ in self.fixed} | set(self.no_effect)
+        keys |= {self.window_key, self.activation_key}
+        return frozenset(keys | {"max_position_embeddings"})
+
     def _check(self, config, source):
-        required = [
-            theirs for _, theirs, default in self.keys if default is None
-        ]
-        required.append("max_position_embeddings")
-        wrong = [
-            f"  missing   {name}" for name in required if name not in config
-        ]
-        wrong += [
-            f"  unknown   {name}={config[name]!r}, where only {value!r} can be "
-            "read"
-            for name, value in self.fixed
-            if config.get(name, value) != value
-        ]
+        wrong = config_keys.problems(
+            config,
+            keys=self.keys,
+            fixed=self.fixed,
+            activation_key=self.activation_key,
+        )
         if wrong:
             raise ValueError(
                 f"'{source}' does not describe an encoder that can be read.\n"
-                + "\n".join(wrong)
+                + "\n".join(f"  {kind:<9} {what}" for kind, what in wrong)
             )
 
     def _check_expressible(self, keywords):
         """Raises `ValueError` naming all that their Longformer cannot do."""
-        plain = {
-            "dilation": 1,
-            "causal": False,
-            "position_rule": self.position_rule,
-        }
+        plain = {"dilation": 1, "causal": False}
         wrong = [
             f"{name}={keywords[name]}"
             for name, value in plain.items()
-            if any(x != value for x in _flatten(keywords.get(name, value)))
+            if any(
+                x != value
+                for x in config_keys.flatten(keywords.get(name, value))
+            )
         ]
         if wrong:
             raise ValueError(
-                "Hugging Face's Longformer has no dilation, is not causal and "
-                f"counts positions by {self.position_rule!r}. "
+                "Hugging Face's Longformer has no dilation and is not causal. "
                 f"Received: {', '.join(wrong)}. Keep such a model with "
                 "`save_to_preset`."
             )
@@ -330,31 +433,7 @@ def is_hugging_face(config: Mapping) -> bool:
     return "model_type" in config
 
 
-def head_keywords(config: Mapping) -> dict:
-    """Returns what a Hugging Face config says of a classifier.
-
-    Returns:
-        Dict with `class_names`, list of str, where its labels have other
-        names than `LABEL_0`, ..., and `problem_type`, where it says one.
-    """
-    keywords = {}
-    labels = config.get("id2label") or {}
-    labels = [labels[i] for i in sorted(labels, key=int)]
-    if any(name != f"LABEL_{i}" for i, name in enumerate(labels)):
-        keywords["class_names"] = labels
-    for ours, theirs in PROBLEM_TYPES:
-        if config.get("problem_type") == theirs:
-            keywords["problem_type"] = ours
-    return keywords
-
-
 def _lazy(arrays, name):
     """Returns one array unread, where the mapping can tell its shape so."""
     shape_of = getattr(arrays, "shape_of", lambda name: arrays[name].shape)
     return LazyArray(lambda: arrays[name], shape_of(name))
-
-
-def _flatten(value):
-    if isinstance(value, (list, tuple)):
-        return [leaf for item in value for leaf in _flatten(item)]
-    return [value]

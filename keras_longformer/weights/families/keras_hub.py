@@ -53,7 +53,7 @@ CLASSIFIER = (("pooled_dense", "pooled_dense"), ("logits", "output_dense"))
 TOKENIZER_FILES = {
     "vocabulary.json": "vocab.json",
     "merges.txt": "merges.txt",
-    "vocabulary.spm": "sentencepiece.bpe.model",
+    "vocabulary.spm": "vocabulary.spm",  # They have no name for a preset's.
 }
 TASK_NAMES = tuple(
     f"{family}{task}"
@@ -98,7 +98,7 @@ def read_keras_hub(
     if isinstance(preset, str | os.PathLike):
         source = os.fspath(preset)
         model = _open(source, load_weights)
-        tokenizer_files = _find_tokenizer_files(source)
+        tokenizer_files = find_tokenizer_files(source)
     else:
         source, model = preset.name, preset
     config = to_keywords(getattr(model, "backbone", model))
@@ -183,7 +183,7 @@ def _float32(variable):
     return np.asarray(variable.value).astype(np.float32, copy=False)
 
 
-def _find_tokenizer_files(preset):
+def find_tokenizer_files(preset):
     """Returns the paths of a preset's tokenizer files by their names."""
     folder = os.path.join(preset, "assets", "tokenizer")
     if not os.path.isdir(preset):

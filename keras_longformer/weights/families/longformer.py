@@ -9,4 +9,6 @@ LONGFORMER = replace(
     model_types=("longformer",),
     prefixes=("longformer", "roberta"),
     encoder_class="LongformerModel",
+    no_effect=("classifier_dropout",),
+    heads_drop=False,
 )

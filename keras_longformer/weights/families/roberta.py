@@ -23,13 +23,7 @@ ROBERTA = Family(
         ("layer_norm_epsilon", "layer_norm_eps", 1e-12),
         ("pad_token_id", "pad_token_id", 1),
     ),
-    fixed=(
-        ("hidden_act", "gelu"),
-        ("position_embedding_type", "absolute"),
-        ("is_decoder", False),
-        ("add_cross_attention", False),
-        ("tie_word_embeddings", True),
-    ),
+    fixed=(),
     window_key="attention_window",
     position_rule="padding_offset",
     embeddings=(

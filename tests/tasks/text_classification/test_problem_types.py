@@ -9,7 +9,7 @@ import keras_longformer as klf
 from keras_longformer.tasks.text_classification.problem_types import (
     MultiLabelAccuracy,
 )
-from keras_longformer.weights.families.family import head_keywords
+from keras_longformer.weights.families.config import head_keywords
 from tests.tasks import small
 from tests.tasks.small import TEXTS
 

@@ -1,0 +1,53 @@
+"""What a config says of an encoder's sizes, against the file's arrays."""
+
+from collections.abc import Mapping
+
+
+def problems_with_sizes(
+    family, keywords: Mapping, shapes: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Returns what differs, a sentence each.
+
+    An array that is not there is none of them: `assign` names what is missing.
+
+    Args:
+        family: the `Family`.
+        keywords: mapping, what `Family.to_keywords` made of the config.
+        shapes: mapping of PyTorch's name to the shape that it has there.
+    """
+    problems = []
+    number = family.layer_path.split("{}")[0]
+    layers = {
+        int(name.removeprefix(number).split(".")[0])
+        for name in shapes
+        if name.startswith(number)
+        and name.removeprefix(number).split(".")[0].isdecimal()
+    }
+    said = keywords["num_layers"]
+    if layers and said != max(layers) + 1:
+        problems.append(
+            f"num_hidden_layers={said}, and the weights have "
+            f"{max(layers) + 1} layers"
+        )
+    words, positions, types = (row[1] for row in family.embeddings[:3])
+    first = family.layer_path.format(0)
+    rows = keywords["max_sequence_length"] + family.position_offset(keywords)
+    for key, value, name, axis in (
+        ("vocab_size", keywords["vocabulary_size"], words, 0),
+        ("hidden_size", keywords["hidden_dim"], words, 1),
+        ("max_position_embeddings", rows, positions, 0),
+        ("type_vocab_size", keywords["num_token_types"], types, 0),
+        (
+            "intermediate_size",
+            keywords["intermediate_dim"],
+            f"{first}.intermediate.dense",
+            0,
+        ),
+    ):
+        shape = shapes.get(f"{name}.weight", ())
+        if len(shape) == 2 and shape[axis] != value:
+            what = "rows" if axis == 0 else "columns"
+            problems.append(
+                f"{key}={value}, and {name}.weight has {shape[axis]} {what}"
+            )
+    return problems
