@@ -100,6 +100,8 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
     ```
     """
 
+    operations_of = ("tensorflow_text",)
+
     def __init__(
         self,
         proto: bytes | PathLike | None = None,
