@@ -16,9 +16,7 @@ class FreshFunctions:
         return super().make_test_function(force or self._is_stale("test"))
 
     def make_predict_function(self, force=False):
-        return super().make_predict_function(
-            force or self._is_stale("predict")
-        )
+        return super().make_predict_function(force or self._is_stale("predict"))
 
     def _is_stale(self, name):
         """Says whether layers have changed since the last call of `name`."""

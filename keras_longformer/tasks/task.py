@@ -1,7 +1,5 @@
 """What every head has: optional global tokens, and `from_preset`."""
 
-import os
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -148,7 +146,8 @@ class LongformerTask(
             preset: str, what `LongformerBackbone.from_preset` opens: a
                 Hugging Face folder or `hf://` handle of a Longformer, RoBERTa,
                 BERT or ELECTRA, a folder that `save_to_preset` wrote, or a
-                RoBERTa preset of KerasHub's.
+                RoBERTa, XLM-RoBERTa or BERT of KerasHub's: its preset, or the
+                backbone or task itself, whose tokenizer is read too.
             load_weights: bool, `False` starts from random weights.
             **kwargs: those of the backbone's `from_preset`
                 (`max_sequence_length`, `window_size`, `positions`,
@@ -170,7 +169,7 @@ class LongformerTask(
             TypeError: an argument that neither the backbone, nor this class,
                 nor its preprocessor takes.
         """
-        preset = os.fspath(preset)
+        preset = presets.as_preset(preset)
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
         options = cls._preprocessor_options(kwargs)
         if weights.preset_kind(preset) == "keras_hub":

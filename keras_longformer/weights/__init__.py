@@ -9,7 +9,7 @@
     assign    arrays -> a model's variables, all or none
     adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
-    hugging_face, families/keras_hub   the presets of the two libraries
+    hugging_face, keras_hub   the presets of the two libraries
 
 This floor knows arrays and names only. Models hand themselves in, and tasks
 the table of their heads' names (`head_modules`).
@@ -21,9 +21,6 @@ from keras_longformer.weights.adapted import (
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
-from keras_longformer.weights.families.keras_hub import (
-    read_keras_hub as read_keras_hub,
-)
 from keras_longformer.weights.foreign import ForeignPreset as ForeignPreset
 from keras_longformer.weights.hugging_face import (
     read_hugging_face as read_hugging_face,
@@ -31,6 +28,7 @@ from keras_longformer.weights.hugging_face import (
 from keras_longformer.weights.hugging_face import (
     save_hugging_face as save_hugging_face,
 )
+from keras_longformer.weights.keras_hub import read_keras_hub as read_keras_hub
 from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )
