@@ -284,14 +284,15 @@ class LongformerBackbone(
         """Opens a Longformer, or a RoBERTa and makes it long.
 
         Args:
-            preset: str, one of
+            preset: str, or a model of KerasHub's, one of
                 a Hugging Face folder or `hf://` handle of a `longformer`,
                 `roberta`, `xlm-roberta`, `camembert`, `bert` or `electra`
                 encoder (`model.safetensors`, `tf_model.h5` or
                 `pytorch_model.bin`, sharded too), or a folder of
                 sentence-transformers with one of these;
                 a folder that `save_to_preset` wrote;
-                a RoBERTa preset of KerasHub's, by folder, name or handle.
+                a RoBERTa, XLM-RoBERTa or BERT of KerasHub's: its preset,
+                by folder, name or handle, or the backbone or task itself.
             load_weights: bool, `False` starts from random weights.
             max_sequence_length: int, the tokens that the model shall read, more
                 or fewer than the preset's, which is the default.

@@ -146,7 +146,8 @@ class LongformerTask(
             preset: str, what `LongformerBackbone.from_preset` opens: a
                 Hugging Face folder or `hf://` handle of a Longformer, RoBERTa,
                 BERT or ELECTRA, a folder that `save_to_preset` wrote, or a
-                RoBERTa preset of KerasHub's.
+                RoBERTa, XLM-RoBERTa or BERT of KerasHub's: its preset, or the
+                backbone or task itself, whose tokenizer is read too.
             load_weights: bool, `False` starts from random weights.
             **kwargs: those of the backbone's `from_preset`
                 (`max_sequence_length`, `window_size`, `positions`,

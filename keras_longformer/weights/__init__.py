@@ -11,7 +11,7 @@
     assign    arrays -> a model's variables, all or none
     adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
-    hugging_face, families/keras_hub, model_garden   those of three libraries
+    hugging_face, keras_hub, model_garden   those of three libraries
     object_graph   TensorFlow's object-based checkpoints, which the last reads
     texts     the tokenizer's files and the length, without the weights
 
@@ -25,9 +25,6 @@ from keras_longformer.weights.adapted import (
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
-from keras_longformer.weights.families.keras_hub import (
-    read_keras_hub as read_keras_hub,
-)
 from keras_longformer.weights.families.model_garden import (
     CONVERTER_QUIRKS as CONVERTER_QUIRKS,
 )
@@ -38,6 +35,7 @@ from keras_longformer.weights.hugging_face import (
 from keras_longformer.weights.hugging_face import (
     save_hugging_face as save_hugging_face,
 )
+from keras_longformer.weights.keras_hub import read_keras_hub as read_keras_hub
 from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )

@@ -2,9 +2,10 @@
 
 import os
 
+from keras_longformer.weights import keras_hub
 from keras_longformer.weights import readers
 from keras_longformer.weights.families import family_of
-from keras_longformer.weights.families import keras_hub
+from keras_longformer.weights.families import keras_hub as keras_hub_families
 from keras_longformer.weights.load import preset_kind
 
 
@@ -20,9 +21,9 @@ def tokenizer_files(preset: str) -> dict[str, str]:
     """
     preset = os.fspath(preset)
     if not is_tokenizer_alone(preset) and (
-        preset_kind(preset) == "keras_hub_roberta"
+        preset_kind(preset) == "keras_hub_encoder"
     ):
-        return keras_hub.find_tokenizer_files(preset)
+        return keras_hub.files_of_preset(preset)
     folder = readers.Folder(preset)
     paths = {name: folder.find(name) for name in readers.TOKENIZER_FILES}
     return {name: path for name, path in paths.items() if path}
@@ -58,15 +59,15 @@ def model_keywords(preset: str) -> dict:
         if kind == "hugging_face":
             return family_of(config, preset).to_keywords(config, preset)
         keywords = dict(config.get("config", {}))
-        if kind == "keras_hub_roberta":
-            keywords["pad_token_id"] = keras_hub.PAD_TOKEN_ID
+        if kind == "keras_hub_encoder":
+            keywords |= keras_hub_families.KINDS[config["class_name"]].keywords
         return keywords
     import keras_hub as theirs
 
     # KerasHub has no public way to the configuration of a name alone.
     backbone = theirs.models.Backbone.from_preset(preset, load_weights=False)
-    if kind == "keras_hub_roberta":
-        return keras_hub.to_keywords(backbone)
+    if kind == "keras_hub_encoder":
+        return keras_hub_families.to_keywords(backbone)
     return backbone.get_config()
 
 
