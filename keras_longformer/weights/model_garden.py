@@ -38,6 +38,8 @@ OPTIONS = (
     ("pad_token_id", "pad_token_id"),
     ("window_size", "attention_window"),
 )
+# Types of encoders in them: `any` is how a project's own is given.
+ENCODERS = ("bert", "bert_v2", "any")
 # Those that change an encoder's numbers, and the only values that ours knows.
 FIXED = (("norm_first", False), ("embedding_size", None))
 
@@ -195,6 +197,7 @@ def _parameters(folder):
         if len(found) == 1:
             # BertPretrainer's, which its configuration sets to this.
             head = list(_values(content, "mlm_activation")) or ["gelu"]
+            _check_kind(content, path)
             return path, found[0], head[0]
         raise ValueError(
             f"'{path}' must say the parameters of one encoder: under "
@@ -223,6 +226,18 @@ def _read_parameters(path):
             return yaml.safe_load(file)
         except yaml.YAMLError as error:
             raise ValueError(f"'{path}' is not YAML: {error}.") from error
+
+
+def _check_kind(content, path):
+    """Raises `ValueError` for an encoder that only shares a BERT's arrays."""
+    for encoder in _values(content, "encoder"):
+        named = isinstance(encoder, Mapping)
+        kind = encoder.get("type", "bert") if named else encoder
+        if kind not in ENCODERS:
+            raise ValueError(
+                f"'{path}' is of an encoder of type {kind!r}, which computes "
+                f"something else. Read are those of {ENCODERS}."
+            )
 
 
 def _encoders(content):

@@ -57,6 +57,7 @@ def main(clone):
         "our masked LM in theirs": masked_lm_in_theirs,
         "their Longformer in ours": their_longformer,
         "their BERT in ours": their_bert,
+        "their heads in ours": their_heads,
         "records of masked_lm": masked_lm_records,
         "records of classification": classification_records,
         "records of tagging": tagging_records,
@@ -169,6 +170,47 @@ def their_bert():
             mask = inputs["padding_mask"]
             found = hidden_difference(backbone, encoder, inputs, mask)
             worst = max(worst, found)
+    return worst
+
+
+def their_heads():
+    """Of tokens and of spans; golden files have the others."""
+    worst = 0.0
+    ours = (
+        keras_longformer.LongformerTokenClassifier,
+        keras_longformer.LongformerQuestionAnswering,
+    )
+    for cls in ours:
+        encoder = networks.BertEncoder(
+            vocab_size=53,
+            hidden_size=24,
+            num_layers=2,
+            num_attention_heads=3,
+            max_sequence_length=112,
+            type_vocab_size=2,
+            inner_dim=37,
+        )
+        if cls is ours[0]:
+            model = models.BertTokenClassifier(encoder, 5)
+        else:
+            model = models.BertSpanLabeler(encoder)
+        randomize(model)
+        prefix = tf.train.Checkpoint(model=model).save(f"{cls.__name__}/x")
+        task = cls.from_preset(
+            prefix, preprocessor=None, window_size=256, max_global_tokens=None
+        )
+        inputs = random_inputs(37, 0)
+        mask = inputs["padding_mask"]
+        theirs = model(as_theirs(inputs))
+        if cls is ours[0]:
+            want = theirs["logits"] if isinstance(theirs, dict) else theirs
+        else:
+            want = tf.stack(theirs, -1)
+        given = {k: inputs[k] for k in task.input if k in inputs}
+        if "span_mask" in task.input:
+            given["span_mask"] = mask
+        got = np.asarray(task(given))
+        worst = max(worst, difference(got[mask], np.asarray(want)[mask]))
     return worst
 
 

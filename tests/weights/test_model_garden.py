@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
+from safetensors.numpy import save_file
 
 import keras_longformer
 from keras_longformer.weights import CONVERTER_QUIRKS
@@ -18,6 +19,7 @@ from keras_longformer.weights.object_graph import ObjectGraph
 from keras_longformer.weights.object_graph import find_checkpoint
 from tests.golden import reading
 from tests.golden.reading import GOLDEN
+from tests.golden.reading import TOLERANCE
 from tests.golden.reading import assert_near
 
 GARDEN = GOLDEN / "model_garden"
@@ -131,7 +133,7 @@ def test_what_its_converter_made_is_what_it_runs():
     assert_near(got["pooled_output"], want["pooled_output"])
 
 
-def converters_source(folder):
+def converters_source(folder, **options):
     """Writes what the golden file was converted from: with one token type."""
     shutil.copytree(GOLDEN / "longformer-base", folder)
     config = json.loads((folder / "config.json").read_text())
@@ -141,10 +143,10 @@ def converters_source(folder):
     path = folder / "model.safetensors"
     arrays = load_file(path)
     name = "embeddings.token_type_embeddings.weight"
-    from safetensors.numpy import save_file
-
     save_file(arrays | {name: arrays[name][:1].copy()}, path)
-    return keras_longformer.LongformerBackbone.from_preset(str(folder))
+    return keras_longformer.LongformerBackbone.from_preset(
+        str(folder), **options
+    )
 
 
 @pytest.mark.parametrize("case", ["left_padding_unequal_global", "long"])
@@ -269,6 +271,57 @@ def test_parameters_must_agree_with_the_arrays(tmp_path):
         open_foreign(str(tmp_path))
     assert "hidden_size=12, and the arrays 6" in str(error.value)
     assert "norm_first=True" in str(error.value)
+
+
+def test_an_encoder_with_a_berts_arrays_is_refused_by_its_type(tmp_path):
+    shutil.copytree(GARDEN / "longformer", tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "params.yaml"
+    text = path.read_text().replace("type: any", "type: bigbird")
+    path.write_text(text.replace(" any:", " bigbird:"))
+    with pytest.raises(ValueError, match="of type 'bigbird'"):
+        open_foreign(str(tmp_path))
+
+
+# Of hidden states of real tokens, and of pooled outputs: at least, at most.
+COSTS = {
+    "epsilon": ((1e-5, 1e-3), (1e-5, 1e-3)),
+    "approximate_gelu": ((1e-4, 1e-2), (1e-4, 1e-2)),
+    "unshifted_positions": ((1, 10), (0.1, 2)),
+    "untransposed_pooler": ((0, 0), (0.1, 2)),
+    "global_key_bias": ((0, TOLERANCE), (0, TOLERANCE)),
+    "repeated_token_type": ((0, 0), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("quirk", COSTS)
+def test_what_a_quirk_alone_costs(tmp_path, quirk):
+    """The table of docs/model_garden.md."""
+    model = converters_source(
+        tmp_path / "source",
+        layer_norm_epsilon=1e-5 if quirk == "epsilon" else 1e-12,
+        activation=(
+            "gelu" if quirk == "approximate_gelu" else "gelu_approximate"
+        ),
+    )
+    prefix = save_model_garden(model, tmp_path / "out", quirks=[quirk])
+    again = keras_longformer.LongformerBackbone.from_preset(prefix)
+    inputs = {
+        "token_ids": np.random.default_rng(0).integers(2, 53, (2, 40)),
+        "padding_mask": np.arange(40) < np.array([[40], [30]]),
+        "global_mask": np.tile(np.arange(40) < 1, (2, 1)),
+        "token_type_ids": np.zeros((2, 40), "int32"),
+    }
+    inputs["token_ids"][~inputs["padding_mask"]] = 1
+    before, after = call(model, inputs), call(again, inputs)
+    mask = inputs["padding_mask"]
+    for name, where, (least, most) in zip(
+        ("sequence_output", "pooled_output"),
+        (mask, ...),
+        COSTS[quirk],
+        strict=True,
+    ):
+        difference = np.asarray(before[name]) - np.asarray(after[name])
+        assert least <= np.abs(difference[where]).max() <= most, name
 
 
 def test_checkpoints_of_others_are_refused_by_what_they_hold(tmp_path):

@@ -29,5 +29,5 @@ def test_both_ways_give_the_same_numbers():
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout[done.stdout.index("{") :])
-    assert len(found) == 8
+    assert len(found) == 9
     assert max(found.values()) < TOLERANCE, found
