@@ -11,6 +11,8 @@ import copy
 
 import keras
 import tensorflow as tf
+from keras.src.utils.backend_utils import in_grain_data_pipeline
+from keras_hub.src.utils.tensor_utils import convert_preprocessing_outputs_grain
 
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.tasks.reading import TEXT_OR_PAIR
@@ -61,6 +63,13 @@ class RowPreprocessor:
     reads = ("text",)
     over_long_choices = OVER_LONG
     over_long = "truncate"
+
+    def __call__(self, *args, **kwargs):
+        """Calls the layer; in a pipeline of Grain's it gives NumPy arrays."""
+        outputs = super().__call__(*args, **kwargs)
+        if in_grain_data_pipeline():
+            return convert_preprocessing_outputs_grain(outputs)
+        return outputs
 
     def build(self, input_shape=None):
         """Makes nothing: KerasHub would make its packer here."""

@@ -245,7 +245,7 @@ def check_elements(spec, takes: Takes | None, labels) -> None:
     batch = "dataset.batch(8)" if is_flat else "dataset.ragged_batch(8)"
     for name, (column, ranks) in columns.items():
         _check_spec(name, column, ranks, batch)
-    for column in tf.nest.flatten(y):
+    for column in [] if y is None else tf.nest.flatten(y):
         _check_rank(labels.called.capitalize(), column, labels.rank, batch)
 
 
