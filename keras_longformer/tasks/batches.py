@@ -8,7 +8,9 @@ import collections
 import contextlib
 import itertools
 import random
+import re
 import sys
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent import futures
@@ -20,6 +22,11 @@ import tensorflow as tf
 from keras_longformer.tasks.reading import Examples
 
 BATCH_SIZE = 32  # Keras's.
+RAN_OUT = "Your input ran out of data"
+# What `tf.debugging.Assert` of one string says within `tf.data`.
+ASSERTED = re.compile(
+    r"Iterator::.*?assertion failed: \[(.*?)\]\n\s*\[\[", re.DOTALL
+)
 
 
 def kind_of(x) -> str:
@@ -60,7 +67,7 @@ def batches_of(
         )
         return prepare(*parts)
 
-    return _prefetched(rows.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
+    return prepared(rows, look_up)
 
 
 def mapped(dataset: tf.data.Dataset, prepare: Callable) -> tf.data.Dataset:
@@ -71,9 +78,32 @@ def mapped(dataset: tf.data.Dataset, prepare: Callable) -> tf.data.Dataset:
             element = element[0]
         return prepare(*keras.utils.unpack_x_y_sample_weight(element))
 
-    return _prefetched(
-        dataset.map(prepare_element, num_parallel_calls=tf.data.AUTOTUNE)
-    )
+    return prepared(dataset, prepare_element)
+
+
+def prepared(dataset: tf.data.Dataset, prepare: Callable) -> tf.data.Dataset:
+    """Returns `prepare` of each element, made ahead.
+
+    Raises:
+        TypeError, ValueError: as `prepare` raised them, without the code that
+            TensorFlow made of it.
+    """
+    raised = []
+
+    def remember(*element):
+        try:
+            return prepare(*element)
+        except (TypeError, ValueError) as error:
+            raised.append(error)
+            raise
+
+    try:
+        dataset = dataset.map(remember, num_parallel_calls=tf.data.AUTOTUNE)
+    except (TypeError, ValueError):
+        if raised:
+            raise raised[0] from None
+        raise
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 class Stream:
@@ -165,18 +195,39 @@ class Stream:
 
 
 @contextlib.contextmanager
-def plain_errors(*streams: Stream | None):
-    """Raises what went wrong in a stream's Python as it was raised there."""
+def plain_errors(data: tf.data.Dataset, steps: int | None, *streams):
+    """Says what went wrong with batches in its own words.
+
+    What a stream's Python raised is raised as it was, and of what a dataset's
+    graph asserted there is the sentence alone. That batches of an unknown
+    number came to their end is no reason for Keras to warn.
+
+    Args:
+        data: what Keras was given.
+        steps: int, how many batches it shall take, or `None`.
+        *streams: those that `data` and others are of; `None` is none.
+    """
+    streams = [stream for stream in streams if stream is not None]
     for stream in streams:
-        if stream is not None:
-            stream.error = None
+        stream.error = None
+    quiet = contextlib.nullcontext()
+    if steps is None and data.cardinality() == tf.data.UNKNOWN_CARDINALITY:
+        quiet = warnings.catch_warnings()
     try:
-        yield
-    except tf.errors.OpError:
+        with quiet:
+            if not isinstance(quiet, contextlib.nullcontext):
+                warnings.filterwarnings("ignore", RAN_OUT)
+            yield
+    except tf.errors.OpError as error:
         for stream in streams:
-            if stream is not None and stream.error is not None:
+            if stream.error is not None:
                 raise stream.error from None
-        raise
+        found = ASSERTED.search(str(error))
+        if found is None:
+            raise
+        raise tf.errors.InvalidArgumentError(
+            None, None, found.group(1)
+        ) from None
 
 
 def count_of(batches) -> int | None:
@@ -199,10 +250,6 @@ def unpacked(batch):
     if isinstance(batch, list):
         return batch, None, None
     return keras.utils.unpack_x_y_sample_weight(batch)
-
-
-def _prefetched(dataset):
-    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def _name(batches):

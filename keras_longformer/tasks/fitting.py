@@ -1,16 +1,16 @@
 """`fit`, `evaluate` and `predict` on texts, of every task."""
 
-import functools
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_longformer.tasks import batches
-from keras_longformer.tasks.labels import Classes
+from keras_longformer.tasks.class_labels import Classes
 from keras_longformer.tasks.labels import Labels
 from keras_longformer.tasks.reading import check_elements
 from keras_longformer.tasks.reading import read_examples
+from keras_longformer.tasks.source import Source
+from keras_longformer.tasks.source import class_weigher
 from keras_longformer.text.columns import is_text
 
 
@@ -47,14 +47,21 @@ class FitsTexts:
 
         What `x` and `y` are, by task:
 
-        | task | `x` | `y` |
-        |---|---|---|
-        | text classifier | texts, or pairs | classes `(b,)`; 0 or 1 `(b, classes)`, or lists of names, for several labels; numbers for regression |
-        | token classifier | words in lists of lists, or texts | a class for each word, in lists of lists |
-        | multiple choice | dict of `"choices"`, lists of lists, `"question"`, `"context"` | the index of the right choice `(b,)` |
-        | question answering | dict of `"question"` and `"context"`, or a tuple | dict of `"text"` and `"start"`, one or several an example |
-        | embedder | `(texts, partners)`, and more | none, or scores `(b,)` for `"similarity"` |
-        | masked LM | texts, or pairs | none |
+            task                x                         y
+            text classifier     texts, or pairs           classes `(b,)`
+              "multi_label"     the same                  0 or 1 `(b, classes)`,
+                                                          or lists of names
+              "regression"      the same                  numbers `(b,)`
+            token classifier    words in lists of lists,  a class for each word,
+                                or texts                  in lists of lists
+            multiple choice     dict of `"choices"`,      indices of the right
+                                lists of lists, and of    choices `(b,)`
+                                `"question"`, `"context"`
+            question answering  dict of `"question"` and  dict of `"text"` and
+                                `"context"`, or a tuple   `"start"`, one or more
+            embedder            `(texts, partners)`       none, or for
+                                                          "similarity" scores
+            masked LM           texts, or pairs           none
 
         Texts, labels and weights are each a list, a tuple, a NumPy array (of
         `str`, bytes or objects), a column of a pandas or Polars data frame, or
@@ -127,12 +134,15 @@ class FitsTexts:
         if held_out is not None:
             held_out.check_epochs(epochs - initial_epoch, validation_steps)
         self._fitted_on(source.structure())
-        weigh = self._weigher(class_weight, sample_weight)
+        weigh = class_weigher(self, class_weight, sample_weight)
         data = source.batches(batch_size, shuffle, weigh)
         if held_out is not None:
-            size = validation_batch_size or batch_size
+            size = validation_batch_size
+            if size is None and held_out.examples is not None:
+                size = batch_size
             options["validation_data"] = held_out.batches(size)
-        with batches.plain_errors(source.stream, held_out and held_out.stream):
+        streams = source.stream, held_out and held_out.stream
+        with batches.plain_errors(data, steps_per_epoch, *streams):
             return keras.Model.fit(self, data, shuffle=False, **options)
 
     def evaluate(
@@ -170,7 +180,7 @@ class FitsTexts:
             )
         source = self._source("evaluate", x, y, sample_weight)
         data = source.batches(batch_size)
-        with batches.plain_errors(source.stream):
+        with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)
 
     def predict(
@@ -189,7 +199,7 @@ class FitsTexts:
         if ranks != getattr(self, "_predicted_ranks", ranks):
             self.predict_function = None
         self._predicted_ranks = ranks
-        with batches.plain_errors(source.stream):
+        with batches.plain_errors(data, steps, source.stream):
             return keras.Model.predict(self, data, **options)
 
     def train_on_batch(
@@ -202,7 +212,7 @@ class FitsTexts:
                 self, x, y, sample_weight, class_weight, **kwargs
             )
         source = self._source("fit", x, y, sample_weight)
-        weigh = self._weigher(class_weight, sample_weight)
+        weigh = class_weigher(self, class_weight, sample_weight)
         return keras.Model.train_on_batch(
             self, *self._batch(source, weigh), **kwargs
         )
@@ -280,7 +290,7 @@ class FitsTexts:
         return read
 
     def _source(self, method, x, y=None, sample_weight=None):
-        return _Source(self, method, x, y, sample_weight)
+        return Source(self, method, x, y, sample_weight)
 
     def _unpacked_validation(self, data):
         if batches.kind_of(data) != "columns":
@@ -296,7 +306,7 @@ class FitsTexts:
         return keras.utils.unpack_x_y_sample_weight(tuple(data))
 
     def _batch(self, source, weigh=None):
-        """`x`, `y` and `sample_weight` of one batch, as the model takes them."""
+        """One batch's `x`, `y` and `sample_weight`, as the model takes them."""
         if source.examples is None:
             raise ValueError(
                 "One batch is texts in a list, an array or a tensor. Received: "
@@ -328,169 +338,3 @@ class FitsTexts:
         if not isinstance(x.element_spec, tuple) or len(x.element_spec) < 2:
             return x
         return x.map(lambda x, y, *w: (x, labels.in_graph(y, x), *w))
-
-    def _weigher(self, class_weight, sample_weight):
-        """Function of what the preprocessor made, which adds the weights of
-        classes; or `None`."""
-        if class_weight is None:
-            return None
-        labels = self.labels
-        if labels.num_classes is None:
-            raise ValueError(
-                "`class_weight` is for labels that are one class each. Give "
-                "`sample_weight`, a number for each text."
-            )
-        names = getattr(self, "class_names", None) or []
-        index = {name: i for i, name in enumerate(names)}
-        table = np.ones(labels.num_classes, "float32")
-        for key, weight in class_weight.items():
-            i = index.get(key, key)
-            is_index = isinstance(i, int | np.integer)
-            if not is_index or not 0 <= i < labels.num_classes:
-                raise ValueError(
-                    "The keys of `class_weight` must be classes, 0 to "
-                    f"{labels.num_classes - 1}"
-                    + (f" or one of {names}" if names else "")
-                    + f". Received: {key!r}."
-                )
-            table[i] = weight
-        return functools.partial(_weighed, table, labels)
-
-
-class _Source:
-    """What a method was given, read or to be read.
-
-    Args:
-        task: the task.
-        method: str, "fit", "evaluate", "predict" or "validation_data".
-        x, y, sample_weight: what it was given.
-    """
-
-    def __init__(self, task, method, x, y, sample_weight):
-        self.task, self.method, self.given = task, method, x
-        self.examples = self.stream = self.data = None
-        kind = batches.kind_of(x)
-        if kind == "function":
-            name = getattr(x, "__name__", type(x).__name__)
-            raise TypeError(
-                f"`x` is a function: call it, `{name}()`, where it makes a "
-                "generator."
-            )
-        if kind != "columns":
-            self._refuse_besides(y, sample_weight)
-        if kind == "dataset":
-            if isinstance(x, tf.distribute.DistributedDataset):
-                raise TypeError(
-                    "Give the `tf.data.Dataset`, which `fit` itself "
-                    "distributes. Received: a DistributedDataset."
-                )
-            check_elements(x.element_spec, task._takes, task.labels)
-            self.data = x
-        elif kind == "stream":
-            self.stream = batches.Stream(x, task._reader(method))
-            self.data = self.stream.dataset()
-        else:
-            self._check_labels(y)
-            self.examples = task._reader(method, one=True)(x, y, sample_weight)
-
-    def structure(self):
-        """A value or spec of the structure of `x`."""
-        if self.examples is not None:
-            return self.examples.x
-        if self.stream is not None:
-            return self.stream.spec[0]
-        return keras.utils.unpack_x_y_sample_weight(self.data.element_spec)[0]
-
-    def split(self, share):
-        """Returns the source of all but the last part, and that of it."""
-        if self.examples is None:
-            raise ValueError(
-                "`validation_split` is for texts in memory: lists, arrays, "
-                "columns. Give `validation_data=...`, batches of its own. "
-                f"Received: {type(self.given).__name__}."
-            )
-        parts = []
-        for examples in self.examples.split(share):
-            part = object.__new__(_Source)
-            part.__dict__ = {**self.__dict__, "examples": examples}
-            parts.append(part)
-        return parts
-
-    def check_epochs(self, epochs, steps):
-        """Raises `ValueError` where there are more epochs than data."""
-        if self.stream is None or not self.stream.is_once:
-            return
-        if epochs > 1 and steps is None:
-            name = "steps_per_epoch"
-            if self.method == "validation_data":
-                name = "validation_steps"
-            raise ValueError(
-                f"A generator can be gone through only once, and there are "
-                f"{epochs} epochs: give `{name}=...`, or batches that can be "
-                "gone through again, such as a `keras.utils.PyDataset`."
-            )
-
-    def prepare(self, weigh=None):
-        """Function of `x`, `y` and `sample_weight`, to what Keras takes."""
-        is_predicting = self.method == "predict"
-
-        def prepare(x, y, sample_weight):
-            if is_predicting:
-                y = sample_weight = None
-            data = self.task.preprocess_samples(x, y, sample_weight)
-            return data if weigh is None else weigh(data, sample_weight)
-
-        return prepare
-
-    def batches(self, batch_size, shuffle=False, weigh=None):
-        """Returns a `tf.data.Dataset` of what Keras takes."""
-        if self.examples is None and batch_size is not None:
-            raise ValueError(
-                "`batch_size` is for texts in memory: these are batches "
-                f"already. Received: batch_size={batch_size} and "
-                f"{type(self.given).__name__}."
-            )
-        prepare = self.prepare(weigh)
-        if self.examples is not None:
-            return batches.batches_of(
-                self.examples, batch_size, shuffle, prepare
-            )
-        if self.stream is None:
-            return batches.mapped(self.data, prepare)
-        self.stream.shuffle = bool(shuffle)
-        return self.data.map(
-            lambda *element: prepare(*self.stream.parts(element)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        ).prefetch(tf.data.AUTOTUNE)
-
-    def _refuse_besides(self, y, sample_weight):
-        for name, value in (("y", y), ("sample_weight", sample_weight)):
-            if value is not None:
-                raise ValueError(
-                    f"Batches hold their own `{name}`: `(x, y)` or `(x, y, "
-                    f"sample_weight)`. Received: {type(self.given).__name__} "
-                    f"and `{name}`."
-                )
-
-    def _check_labels(self, y):
-        wanted = self.task.labels.wanted
-        if self.method != "predict" and y is None and wanted is not None:
-            raise ValueError(
-                f"`{self.method}` needs {wanted}, or a `tf.data.Dataset` of "
-                "both. Received: y=None"
-            )
-
-
-def _weighed(table, labels, data, sample_weight):
-    """`data`, its weights times those of the classes."""
-    if sample_weight is not None:
-        raise ValueError(
-            "Give `class_weight` or `sample_weight`, not both: multiply the "
-            "second by the weights of the classes."
-        )
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-    if y is None:
-        raise ValueError("`class_weight` needs labels. Received: y=None")
-    classes = tf.cast(labels.classes_of(y), tf.int32)
-    of_class = tf.gather(tf.constant(table), tf.maximum(classes, 0))
-    return x, y, of_class if weight is None else weight * of_class

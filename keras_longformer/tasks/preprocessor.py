@@ -12,6 +12,8 @@ import os
 
 import keras
 import tensorflow as tf
+from keras.src.utils.backend_utils import in_grain_data_pipeline
+from keras_hub.src.utils.tensor_utils import convert_preprocessing_outputs_grain
 
 from keras_longformer import weights
 from keras_longformer.models import presets
@@ -116,6 +118,13 @@ class RowPreprocessor:
         length = options.setdefault("sequence_length", longest)
         buckets = "longest" if length is None else length_buckets(length)
         return cls(tokenizer, **{"pad_to": buckets, **options})
+
+    def __call__(self, *args, **kwargs):
+        """Calls the layer; in a pipeline of Grain's it gives NumPy arrays."""
+        outputs = super().__call__(*args, **kwargs)
+        if in_grain_data_pipeline():
+            return convert_preprocessing_outputs_grain(outputs)
+        return outputs
 
     def build(self, input_shape=None):
         """Makes nothing: KerasHub would make its packer here."""

@@ -126,6 +126,7 @@ def read_examples(
         y = _in_list(y)
         sample_weight = None if sample_weight is None else [sample_weight]
     if y is not None:
+        y = [*y] if isinstance(y, tuple) else y
         _check_count(y, num, labels.called)
         y = labels.read(y, x)
         _check_count(y, num, labels.called)
@@ -245,7 +246,7 @@ def check_elements(spec, takes: Takes | None, labels) -> None:
     batch = "dataset.batch(8)" if is_flat else "dataset.ragged_batch(8)"
     for name, (column, ranks) in columns.items():
         _check_spec(name, column, ranks, batch)
-    for column in tf.nest.flatten(y):
+    for column in [] if y is None else tf.nest.flatten(y):
         _check_rank(labels.called.capitalize(), column, labels.rank, batch)
 
 
@@ -323,7 +324,9 @@ def _leaves(columns, name):
 
 def _is_column(x, takes):
     """Whether a tuple is one column of texts, and not several columns."""
-    return takes.alone and bool(x) and all(map(is_text, x))
+    if not takes.alone:
+        return False
+    return takes.tuples == () or (bool(x) and all(map(is_text, x)))
 
 
 def _in_list(y):

@@ -10,6 +10,7 @@ from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
+from keras_longformer.tasks.class_labels import metrics_of_loss
 from keras_longformer.tasks.fitting import FitsTexts
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.tokenizers import no_tokenizer
@@ -97,7 +98,7 @@ class LongformerTask(
         if loss == "auto":
             loss = self.default_loss()
         if metrics == "auto":
-            metrics = self.default_metrics()
+            metrics = metrics_of_loss(self.default_metrics(), loss)
         if weighted_metrics == "auto":
             weighted_metrics = self.default_weighted_metrics()
         super().compile(

@@ -310,7 +310,7 @@ def _strings(rows, name, valid_utf8, rows_at=None):
             )
     try:
         return tf.constant(rows, tf.string, shape=[len(rows)])
-    except UnicodeEncodeError:
+    except ValueError:
         refuse(
             [isinstance(row, str) and not _is_unicode(row) for row in rows],
             ValueError,

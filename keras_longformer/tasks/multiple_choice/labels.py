@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_longformer.tasks.labels import Classes
+from keras_longformer.tasks.class_labels import Classes
 from keras_longformer.text.columns import places
 
 

@@ -39,6 +39,10 @@ class AnswerLabels(Labels):
                 'Answers\' "start" must be characters, ints. Received: strings.'
             )
         texts = text_column(y["text"], 'Answers\' "text"', (1, 2))
+        if isinstance(texts, tf.RaggedTensor) and not isinstance(
+            starts, tf.RaggedTensor
+        ):
+            starts = tf.RaggedTensor.from_tensor(starts)
         return {"text": texts, "start": tf.cast(starts, tf.int32)}
 
     def in_graph(self, y, x):

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from keras_longformer.tasks.class_labels import ManyClasses
+from keras_longformer.tasks.class_labels import labels_of_loss
 from keras_longformer.tasks.labels import Labels
-from keras_longformer.tasks.labels import ManyClasses
 from keras_longformer.tasks.labels import Numbers
-from keras_longformer.tasks.labels import labels_of_loss
 
 PROBLEM_TYPES = ("single_label", "multi_label", "regression")
 

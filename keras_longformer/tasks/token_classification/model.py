@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.models.backbone import initializer
+from keras_longformer.tasks.class_labels import labels_of_loss
 from keras_longformer.tasks.class_names import check_class_names
 from keras_longformer.tasks.class_names import read_num_classes
-from keras_longformer.tasks.labels import labels_of_loss
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.tasks.token_classification.finetuning import (
     TokenClassificationFineTuning,
