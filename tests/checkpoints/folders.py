@@ -22,6 +22,7 @@ SIZES = {
     "intermediate_size": 37,
 }
 LENGTH = 64  # tokens
+SLOW = "slow"  # where the slow tokenizer is that a folder has not
 BPE_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SENTENCES = [
@@ -128,7 +129,8 @@ def sentence_piece(folder, *, cls="XLMRobertaTokenizer", json_only=False):
             str(folder / "sentencepiece.bpe.model")
         )
         fast.save_pretrained(folder)
-        (folder / "sentencepiece.bpe.model").unlink(missing_ok=True)
+        (folder / "sentencepiece.bpe.model").unlink()
+        slow.save_pretrained(folder / SLOW)
     return len(slow)
 
 
