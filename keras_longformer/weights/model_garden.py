@@ -71,10 +71,12 @@ class ModelGardenCheckpoint(os.PathLike):
         return self.path
 
 
-def is_model_garden(preset: str | os.PathLike) -> bool:
-    """Says whether a path leads to a TensorFlow checkpoint."""
+def is_model_garden(preset: object) -> bool:
+    """Says whether a preset is a path that leads to a TensorFlow checkpoint."""
     if isinstance(preset, ModelGardenCheckpoint):
         return True
+    if not isinstance(preset, str | os.PathLike):
+        return False
     has_config = os.path.isfile(os.path.join(preset, "config.json"))
     return not has_config and find_checkpoint(preset) is not None
 
