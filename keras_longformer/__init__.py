@@ -22,6 +22,7 @@ __all__ = [
     "LongformerMultipleChoicePreprocessor",
     "LongformerQuestionAnswering",
     "LongformerQuestionAnsweringPreprocessor",
+    "LongformerSentencePieceTokenizer",
     "LongformerTextClassifier",
     "LongformerTextClassifierPreprocessor",
     "LongformerTokenClassifier",

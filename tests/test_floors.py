@@ -31,7 +31,7 @@ FLOORS = {
 # What may be imported besides one's own folder, where the floor alone does
 # not say it.
 ALLOWED = {
-    "tokenizers": {"text"},
+    "tokenizers": {"text", "weights"},
     "text": set(),
     "weights": set(),
     "data": set(),

@@ -15,6 +15,7 @@ from keras_longformer.ops import window_attention
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_implementation
 from keras_longformer.ops.attention import check_mask
+from keras_longformer.ops.attention import check_segments
 from keras_longformer.ops.attention import check_window_size
 
 
@@ -71,6 +72,9 @@ class LongformerAttention(keras.layers.Layer):
             output projection's bias.
         global_mask: bool `(b, n)`, `True` for a global token, any number and
             any place in each row. None is by default.
+        segment_ids: int32 `(b, n)`, which document each token is of, where
+            rows are packed with several: no token sees another document's,
+            global ones included. By default a row is one document.
         return_attention_scores: bool, whether to return probabilities too.
         dropout_seed: int32 `(2,)`, what to drop; by default the next of the
             layer's own generator. Rematerialisation needs it from outside.
@@ -192,6 +196,7 @@ class LongformerAttention(keras.layers.Layer):
         inputs,
         padding_mask=None,
         global_mask=None,
+        segment_ids=None,
         return_attention_scores=False,
         dropout_seed=None,
         training=None,
@@ -202,6 +207,9 @@ class LongformerAttention(keras.layers.Layer):
             "padding_mask", padding_mask, inputs, "inputs"
         )
         global_mask = check_mask("global_mask", global_mask, inputs, "inputs")
+        segment_ids = check_segments(
+            "segment_ids", segment_ids, inputs, "inputs"
+        )
         if global_mask is not None:
             global_mask = both(global_mask, padding_mask)
         dropout_rate, seeds = self._dropout_seeds(training, dropout_seed)
@@ -221,6 +229,10 @@ class LongformerAttention(keras.layers.Layer):
                 global_value=tf.gather(value, index, batch_dims=1),
                 global_key_mask=real,
             )
+            if segment_ids is not None:
+                global_tokens["global_segment_ids"] = tf.gather(
+                    segment_ids, index, batch_dims=1
+                )
         context = window_attention(
             query,
             key,
@@ -229,6 +241,7 @@ class LongformerAttention(keras.layers.Layer):
             dilation=self.dilation,
             causal=self.causal,
             key_mask=local_mask,
+            segment_ids=segment_ids,
             **global_tokens,
             dropout_rate=dropout_rate,
             dropout_seed=seeds[0],
@@ -239,8 +252,15 @@ class LongformerAttention(keras.layers.Layer):
             context, scores = context
             global_scores = tf.zeros_like(scores[..., :0])
         if global_mask is not None:
+            # Keys that are there, and queries that are: (b, g, 1, n).
+            visible = real[:, :, None, None]
+            if padding_mask is not None:
+                visible &= padding_mask[:, None, None, :]
+            if segment_ids is not None:
+                own = global_tokens["global_segment_ids"][:, :, None, None]
+                visible &= tf.equal(own, segment_ids[:, None, None, :])
             rows, global_scores = self._attend_from_global_tokens(
-                inputs, index, real, padding_mask, dropout_rate, seeds[1]
+                inputs, index, visible, dropout_rate, seeds[1]
             )
             context = replace_rows(context, rows, index, real)
         outputs = self.attention_output(
@@ -261,9 +281,12 @@ class LongformerAttention(keras.layers.Layer):
         return self.dropout, (seed, seed + [1, 0])
 
     def _attend_from_global_tokens(
-        self, inputs, index, real, padding_mask, dropout_rate, dropout_seed
+        self, inputs, index, visible, dropout_rate, dropout_seed
     ):
         """Computes the rows of the tokens that see everything.
+
+        Args:
+            visible: bool `(b, g, 1, n)`, what each sees.
 
         Returns:
             float `(b, g, h, d)`, and the probabilities, float `(b, h, n, g)`.
@@ -271,10 +294,6 @@ class LongformerAttention(keras.layers.Layer):
         queries = self.global_query(tf.gather(inputs, index, batch_dims=1))
         queries *= self.key_dim**-0.5
         scores = self._global_scores(queries, inputs)
-        # Keys that are there, and queries that are: (b, g, 1, n).
-        visible = real[:, :, None, None]
-        if padding_mask is not None:
-            visible &= padding_mask[:, None, None, :]
         softmax_dtype = tf.float64 if inputs.dtype == tf.float64 else tf.float32
         probabilities = masks.masked_softmax(
             tf.cast(scores, softmax_dtype), visible

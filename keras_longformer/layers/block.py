@@ -42,6 +42,8 @@ class LongformerBlock(keras.layers.Layer):
         inputs: float `(b, n, m)`.
         padding_mask: bool `(b, n)`, `True` for a real token.
         global_mask: bool `(b, n)`, `True` for a global token, or `None`.
+        segment_ids: int32 `(b, n)`, the document of each token of a packed
+            row, or `None`: see `LongformerAttention`.
         training: bool, whether to drop.
 
     Returns:
@@ -142,7 +144,14 @@ class LongformerBlock(keras.layers.Layer):
             name=name,
         )
 
-    def call(self, inputs, padding_mask=None, global_mask=None, training=None):
+    def call(
+        self,
+        inputs,
+        padding_mask=None,
+        global_mask=None,
+        segment_ids=None,
+        training=None,
+    ):
         # Drawn before rematerialisation, or the second computation would drop
         # other values than the first.
         seeds = [None] * 3
@@ -152,18 +161,21 @@ class LongformerBlock(keras.layers.Layer):
 
         def transform(x):
             return self._transform(
-                x, padding_mask, global_mask, seeds, training
+                x, padding_mask, global_mask, segment_ids, seeds, training
             )
 
         if self.rematerialize and training:
             return keras.remat(transform)(inputs)
         return transform(inputs)
 
-    def _transform(self, x, padding_mask, global_mask, seeds, training):
+    def _transform(
+        self, x, padding_mask, global_mask, segment_ids, seeds, training
+    ):
         attended = self.attention(
             x,
             padding_mask=padding_mask,
             global_mask=global_mask,
+            segment_ids=segment_ids,
             dropout_seed=seeds[0],
             training=training,
         )

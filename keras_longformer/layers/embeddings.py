@@ -40,6 +40,8 @@ class LongformerEmbeddings(keras.layers.Layer):
     Call arguments:
         token_ids: int32 `(b, n)`.
         token_type_ids: int32 `(b, n)`, or `None` for type 0.
+        segment_ids: int32 `(b, n)`, the document of each token of a packed
+            row, whose positions start anew; or `None`: a row is one.
         training: bool, whether to drop.
 
     Returns:
@@ -120,23 +122,32 @@ class LongformerEmbeddings(keras.layers.Layer):
         self.token_type_embedding.build(input_shape)
         self.layer_norm.build((*input_shape, self.hidden_dim))
 
-    def call(self, token_ids, token_type_ids=None, training=None):
-        positions, is_wrong = self._positions(token_ids)
+    def call(
+        self, token_ids, token_type_ids=None, segment_ids=None, training=None
+    ):
+        positions, is_wrong = self._positions(token_ids, segment_ids)
         if token_type_ids is None:
             token_type_ids = tf.zeros((1, 1), tf.int32)
         else:
             token_type_ids, unknown = self._checked_types(token_type_ids)
             is_wrong |= unknown
-        types = self.token_type_embedding(token_type_ids)
+        # Cast here: a quantized table gives its scales' dtype.
+        x, rows, types = (
+            tf.cast(table(ids), self.compute_dtype)
+            for table, ids in (
+                (self.token_embedding, token_ids),
+                (self.position_embedding, positions),
+                (self.token_type_embedding, token_type_ids),
+            )
+        )
         types += tf.cast(tf.where(is_wrong, float("nan"), 0.0), types.dtype)
-        x = self.token_embedding(token_ids)
-        x += self.position_embedding(positions) + types
+        x += rows + types
         return self.dropout_layer(self.layer_norm(x), training=training)
 
-    def _positions(self, token_ids):
+    def _positions(self, token_ids, segment_ids):
         """int32 `(b, n)`, and whether one lies outside the table."""
         rule, pad_token_id = self.position_rule, self.pad_token_id
-        positions = count_positions(rule, token_ids, pad_token_id)
+        positions = count_positions(rule, token_ids, pad_token_id, segment_ids)
         before = position_offset(rule, pad_token_id) - 1  # `positions` from 1
         n = token_ids.shape[1]
         if n is not None and n <= self.max_sequence_length:

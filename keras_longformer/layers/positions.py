@@ -30,13 +30,15 @@ def position_offset(rule, pad_token_id):
     return pad_token_id + 1 if rule == "padding_offset" else 0
 
 
-def count_positions(rule, token_ids, pad_token_id):
+def count_positions(rule, token_ids, pad_token_id, segment_ids=None):
     """Counts each row's tokens.
 
     Args:
         rule: one of `POSITION_RULES`.
         token_ids: int32 `(b, n)`.
         pad_token_id: int, the padding's id.
+        segment_ids: int32 `(b, n)`, the document of each token, or `None`:
+            counting starts anew wherever it changes.
 
     Returns:
         int32 `(b, n)` or `(1, n)`: 1, 2, 3, ... for tokens that take a position
@@ -44,6 +46,26 @@ def count_positions(rule, token_ids, pad_token_id):
         table is this plus `position_offset(...) - 1`.
     """
     if rule == "absolute":
-        return 1 + tf.range(tf.shape(token_ids)[1])[None]
-    real = tf.cast(tf.not_equal(token_ids, pad_token_id), tf.int32)
-    return tf.cumsum(real, axis=1) * real
+        real = tf.ones_like(token_ids if segment_ids is not None else [[0]])
+        counts = 1 + tf.range(tf.shape(token_ids)[1])[None]
+    else:
+        real = tf.cast(tf.not_equal(token_ids, pad_token_id), tf.int32)
+        counts = tf.cumsum(real, axis=1)
+    if segment_ids is not None:
+        counts -= _counted_before(counts, real, segment_ids)
+    return counts * real
+
+
+def _counted_before(counts, real, segment_ids):
+    """Returns int32 `(b, n)`, what was counted before each token's document.
+
+    `counts` never falls along a row, so that it is the least count of a run
+    of equal segments, less its own first token.
+    """
+    b, n = tf.shape(segment_ids)[0], tf.shape(segment_ids)[1]
+    changes = tf.not_equal(segment_ids[:, 1:], segment_ids[:, :-1])
+    run = tf.cumsum(tf.cast(changes, tf.int32), axis=1)
+    run = tf.pad(run, [[0, 0], [1, 0]]) + n * tf.range(b)[:, None]
+    run = run[:, :n]  # Of no columns, one too many.
+    before = tf.math.unsorted_segment_min(counts - real, run, b * n)
+    return tf.gather(before, run)

@@ -7,9 +7,13 @@ import numpy as np
 from keras_longformer import weights
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
+from keras_longformer.models import policies
 from keras_longformer.models import presets
+from keras_longformer.models import quantization
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
+from keras_longformer.models.fresh import FreshFunctions
+from keras_longformer.models.lora import LoraBackbone
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
 
@@ -20,7 +24,13 @@ def initializer(stddev=0.02):
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
-class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
+class LongformerBackbone(
+    LongformerInputs,
+    FreshFunctions,
+    quantization.Quantizable,
+    LoraBackbone,
+    keras_hub.models.Backbone,
+):
     """A Longformer encoder: RoBERTa with attention over a window.
 
     Each token attends to the `window_size` tokens around it and to the global
@@ -61,6 +71,9 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         activation: of the feed-forward layers: `"gelu"`, the exact one that
             RoBERTa has, `"gelu_approximate"` (Hugging Face's `gelu_new`),
             `"relu"` or `"silu"`.
+        packed: bool, whether rows may hold several documents, which do not
+            see each other and whose positions start anew: adds an input
+            `segment_ids`. Each gets the numbers that it gets alone.
         dtype: dtype or policy of computations and weights. Softmax is float32
             in every one.
         **kwargs: `name`, `trainable`.
@@ -123,6 +136,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         causal=False,
         position_rule="padding_offset",
         activation="gelu",
+        packed=False,
         dtype=None,
         **kwargs,
     ):
@@ -204,14 +218,21 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             inputs["token_type_ids"] = _input(
                 "token_type_ids", "int32", optional=True
             )
+        if packed:
+            inputs["segment_ids"] = _input(
+                "segment_ids", "int32", optional=True
+            )
         x = self.embeddings(
-            inputs["token_ids"], token_type_ids=inputs.get("token_type_ids")
+            inputs["token_ids"],
+            token_type_ids=inputs.get("token_type_ids"),
+            segment_ids=inputs.get("segment_ids"),
         )
         for layer in self.transformer_layers:
             x = layer(
                 x,
                 padding_mask=inputs["padding_mask"],
                 global_mask=inputs["global_mask"],
+                segment_ids=inputs.get("segment_ids"),
             )
         outputs = x
         if pooler:
@@ -242,6 +263,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         self.causal = causal
         self.position_rule = position_rule
         self.activation = activation
+        self.packed = packed
 
     def sequence_output(self, inputs):
         """The hidden states `(b, n, m)` alone, pooler or not."""
@@ -262,14 +284,15 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         """Opens a Longformer, or a RoBERTa and makes it long.
 
         Args:
-            preset: str, one of
+            preset: str, or a model of KerasHub's, one of
                 a Hugging Face folder or `hf://` handle of a `longformer`,
                 `roberta`, `xlm-roberta`, `camembert`, `bert` or `electra`
                 encoder (`model.safetensors`, `tf_model.h5` or
                 `pytorch_model.bin`, sharded too), or a folder of
                 sentence-transformers with one of these;
                 a folder that `save_to_preset` wrote;
-                a RoBERTa preset of KerasHub's, by folder, name or handle.
+                a RoBERTa, XLM-RoBERTa or BERT of KerasHub's: its preset,
+                by folder, name or handle, or the backbone or task itself.
             load_weights: bool, `False` starts from random weights.
             max_sequence_length: int, the tokens that the model shall read, more
                 or fewer than the preset's, which is the default.
@@ -333,10 +356,37 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 "implementation": self.implementation,
                 "causal": self.causal,
                 "position_rule": self.position_rule,
+                "dtype": keras.dtype_policies.serialize(
+                    keras.DTypePolicy(policies.policy_name(self))
+                ),
                 "activation": self.activation,
+                "packed": self.packed,
             }
         )
+        quantized = quantization.describe_quantized(self._flatten_layers())
+        if quantized:
+            config["quantized"] = quantized
         return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        quantized = config.pop("quantized", {})
+        config["dtype"] = policies.read(config)
+        backbone = super().from_config(config)
+        quantization.quantize_again(backbone._flatten_layers(), quantized)
+        return backbone
+
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """Saves the backbone as a folder that `from_preset` opens.
+
+        Args:
+            preset_dir: str, made if it is not there.
+            max_shard_size: int or float, gigabytes of a weights' file, or
+                `None`: of any size.
+        """
+        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
+        policies.write(self, preset_dir)
 
 
 def _input(name, dtype, optional=False):

@@ -9,8 +9,13 @@ from keras import ops
 LOGGER = logging.getLogger("keras_longformer")
 
 # Inputs that may be left out of a call's dictionary, and their dtypes. Zeros
-# say what leaving out says: no token is global, all are of type 0.
-OPTIONAL_INPUTS = {"global_mask": "bool", "token_type_ids": "int32"}
+# say what leaving out says: no token is global, all are of type 0, and a row
+# is one document.
+OPTIONAL_INPUTS = {
+    "global_mask": "bool",
+    "token_type_ids": "int32",
+    "segment_ids": "int32",
+}
 
 
 class LongformerInputs:

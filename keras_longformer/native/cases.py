@@ -21,6 +21,9 @@ class Case:
         global_count: ints, how many of the `g` are there in each row.
         key_mask: `None`, "some", "none", "left" or "middle" (where padding is).
         dtype: str.
+        segments: ints, the lengths of a row's documents, the last of them as
+            long as is left; the second row is one shorter in the first. `None`
+            for an argument that is not given.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Case:
     global_count: tuple = (2, 0)
     key_mask: str | None = None
     dtype: str = "float32"
+    segments: tuple | None = None
 
     b: int = 2
     h: int = 3
@@ -69,7 +73,20 @@ class Case:
             inputs["global_key"] = normal(self.g)
             inputs["global_value"] = normal(self.g)
             inputs["global_key_mask"] = np.arange(self.g) < count
+        if self.segments:
+            inputs["segment_ids"] = self._segment_ids()
+            if self.g is not None:
+                shape = (self.b, self.g)
+                inputs["global_segment_ids"] = rng.integers(
+                    0, len(self.segments) + 1, shape, np.int32
+                )
         return inputs
+
+    def _segment_ids(self):
+        borders = np.cumsum(self.segments)
+        position = np.arange(self.n, dtype=np.int32)[None]
+        position = position + np.arange(self.b, dtype=np.int32)[:, None]
+        return np.searchsorted(borders, position, "right").astype(np.int32)
 
     def _key_mask(self, rng):
         position = np.arange(self.n)[None].repeat(self.b, 0)
@@ -117,6 +134,12 @@ CASES = [
     Case("dilation-per-head", dilation=(1, 3, 1)),
     Case("dilation-per-head-mixed", dilation=(4, 1, 2), g=3, key_mask="some"),
     Case("dilation-per-head-causal", dilation=(1, 1, 2), causal=True),
+    Case("segments", segments=(5, 1, 17)),
+    Case("segments-global", segments=(20, 9), g=4, key_mask="right"),
+    Case("segments-causal", segments=(5, 17), causal=True, key_mask="some"),
+    Case("segments-dilation", segments=(5, 17), dilation=(2, 1, 3), g=2),
+    Case("segments-chunks", n=LONG, window_size=22, segments=(100, 150), g=3),
+    Case("segments-bfloat16", segments=(5, 17), g=2, dtype="bfloat16"),
     Case("float64", dtype="float64", g=3, key_mask="some"),
     Case("float64-chunks", n=LONG, dtype="float64"),
     Case("bfloat16", dtype="bfloat16", g=3, key_mask="some"),

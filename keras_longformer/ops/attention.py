@@ -34,6 +34,8 @@ def window_attention(
     global_key: tf.Tensor | None = None,
     global_value: tf.Tensor | None = None,
     global_key_mask: tf.Tensor | None = None,
+    segment_ids: tf.Tensor | None = None,
+    global_segment_ids: tf.Tensor | None = None,
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
@@ -72,6 +74,12 @@ def window_attention(
         global_value: float `(b, g, h, d)`, their values.
         global_key_mask: bool `(b, g)`, `True` where a global key is there and
             not just padding.
+        segment_ids: int32 `(b, n)`, which document each token is of, where a
+            row holds several: a query sees no key of another segment, so that
+            windows stop at the documents' borders. By default a row is one.
+        global_segment_ids: int32 `(b, g)`, the segments of the global keys,
+            wanted where there are both. A global key is seen by its own
+            segment only.
         dropout_rate: float in [0, 1), the share of probabilities dropped.
         dropout_seed: int32 `(2,)`, wanted where `dropout_rate` is not 0. The
             same seed drops the same probabilities.
@@ -129,12 +137,24 @@ def window_attention(
             "global_key_mask", global_key_mask, global_key, "global_key"
         )
     key_mask = check_mask("key_mask", key_mask, key, "key")
+    segment_ids = check_segments("segment_ids", segment_ids, key, "key")
+    global_segment_ids = check_segments(
+        "global_segment_ids", global_segment_ids, global_key, "global_key"
+    )
+    has_segments = segment_ids is not None
+    wants = has_segments and global_key is not None
+    if wants != (global_segment_ids is not None):
+        raise ValueError(
+            "`global_segment_ids` is for global keys of rows with "
+            "`segment_ids`. Give it where both are given, and only there."
+        )
     _check_dropout(dropout_rate, dropout_seed)
     implementation = _choose(
         implementation,
         query,
         dropout_rate=dropout_rate,
         return_scores=return_scores,
+        has_segments=has_segments,
     )
     return IMPLEMENTATIONS[implementation].window_attention(
         query,
@@ -147,6 +167,8 @@ def window_attention(
         global_key=global_key,
         global_value=global_value,
         global_key_mask=global_key_mask,
+        segment_ids=segment_ids,
+        global_segment_ids=global_segment_ids,
         dropout_rate=dropout_rate,
         dropout_seed=dropout_seed,
         return_scores=return_scores,
@@ -293,6 +315,34 @@ def check_mask(
             f"{tensor.shape[:2]}. Received: {name}.shape={mask.shape}"
         )
     return mask
+
+
+def check_segments(
+    name: str,
+    segments: tf.Tensor | None,
+    tensor: tf.Tensor | None,
+    tensor_name: str,
+) -> tf.Tensor | None:
+    """Returns segments of `tensor`'s tokens as int32, `None` as it is.
+
+    Raises:
+        TypeError: they are not integers.
+        ValueError: their shape is not the tensor's `(b, n)`.
+    """
+    if segments is None or tensor is None:
+        return segments
+    segments = tf.convert_to_tensor(segments)
+    if not segments.dtype.is_integer:
+        raise TypeError(
+            f"`{name}` must be int32. Received: "
+            f"{name}.dtype={segments.dtype.name}"
+        )
+    if not segments.shape.is_compatible_with(tensor.shape[:2]):
+        raise ValueError(
+            f"`{name}` must have the shape (batch, length) of `{tensor_name}`, "
+            f"{tensor.shape[:2]}. Received: {name}.shape={segments.shape}"
+        )
+    return tf.cast(segments, tf.int32)
 
 
 def _check_dropout(dropout_rate, dropout_seed):

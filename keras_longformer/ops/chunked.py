@@ -46,6 +46,8 @@ class _Tensors(NamedTuple):
     global_key: tf.Tensor | None  # (b, g, h, d), as is global_value
     global_value: tf.Tensor | None
     global_key_mask: tf.Tensor | None  # (b, g)
+    segment_ids: tf.Tensor | None  # (b, n)
+    global_segment_ids: tf.Tensor | None  # (b, g)
 
 
 def window_attention(
@@ -60,6 +62,8 @@ def window_attention(
     global_key=None,
     global_value=None,
     global_key_mask=None,
+    segment_ids=None,
+    global_segment_ids=None,
     dropout_rate=0.0,
     dropout_seed=None,
     return_scores=False,
@@ -80,6 +84,8 @@ def window_attention(
         global_key,
         global_value,
         global_key_mask,
+        segment_ids,
+        global_segment_ids,
     )
     options = dict(
         reach=window_size // 2,
@@ -153,6 +159,8 @@ def _by_phase(tensors, dilation, options):
         global_key=repeat(tensors.global_key),
         global_value=repeat(tensors.global_value),
         global_key_mask=repeat(tensors.global_key_mask),
+        segment_ids=_optional(split, tensors.segment_ids),
+        global_segment_ids=repeat(tensors.global_segment_ids),
     )
     if options["dropout_seed"] is not None:  # its own for each dilation
         seed = options["dropout_seed"] + [0, dilation]
@@ -272,15 +280,30 @@ def _visible(tensors, key_index, size, left, reach, causal):
         causal=causal,
     )  # (q, k)
     visible = seen[:, :, None, :] & band
+    own = None
+    if tensors.segment_ids is not None:
+        own = _query_segments(tensors.segment_ids, key_index, size)
+        keys = _take_keys(tensors.segment_ids, key_index, 0, n, axis=1)
+        visible &= tf.equal(own, keys[:, :, None, :])
     if tensors.global_key is None:
         return visible
     b, g = (_size(tensors.global_key, axis) for axis in (0, 1))
     _, c, q, k = (_size(visible, axis) for axis in range(4))
-    shown = tf.broadcast_to(
-        tensors.global_key_mask[:, None, None, :], [b, c, q, g]
-    )
+    shown = tensors.global_key_mask[:, None, None, :]
+    if own is not None:
+        theirs = tensors.global_segment_ids[:, None, None, :]
+        shown &= tf.equal(own, theirs)
+    shown = tf.broadcast_to(shown, [b, c, q, g])
     visible = tf.broadcast_to(visible, [b, c, q, k])
     return tf.concat([shown, visible], axis=-1)
+
+
+def _query_segments(segment_ids, key_index, size):
+    """Returns the segments of each chunk's queries, `(b, c, q, 1)`."""
+    b, n = (_size(segment_ids, axis) for axis in (0, 1))
+    chunks = _size(key_index, 0)
+    segments = tf.pad(segment_ids, [[0, 0], [0, chunks * size - n]])
+    return tf.reshape(segments, [b, chunks, size, 1])
 
 
 def _take_keys(x, key_index, g, n, axis):

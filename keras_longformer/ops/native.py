@@ -52,6 +52,7 @@ def reason_against(
     *,
     dropout_rate: float = 0.0,
     return_scores: bool = False,
+    has_segments: bool = False,
 ) -> str | None:
     """Says why the kernel cannot do this, or `None` where it can."""
     if query.shape[2] is None:
@@ -60,6 +61,8 @@ def reason_against(
         return "it has no attention dropout"
     if return_scores:
         return "it never holds the scores that it should return"
+    if has_segments and _device() == "CUDA":
+        return "on a GPU its windows do not stop at segments' borders"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -96,6 +99,8 @@ def window_attention(
     global_key: tf.Tensor | None = None,
     global_value: tf.Tensor | None = None,
     global_key_mask: tf.Tensor | None = None,
+    segment_ids: tf.Tensor | None = None,
+    global_segment_ids: tf.Tensor | None = None,
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
@@ -120,7 +125,10 @@ def window_attention(
         RuntimeError: the CPU's kernel is not built.
     """
     reason = reason_against(
-        query, dropout_rate=dropout_rate, return_scores=return_scores
+        query,
+        dropout_rate=dropout_rate,
+        return_scores=return_scores,
+        has_segments=segment_ids is not None,
     )
     if reason is not None:
         raise NotImplementedError(
@@ -139,6 +147,7 @@ def window_attention(
     )
     # What is left out has no elements; the kernel does no work for it.
     no_mask = tf.zeros((0, 0), tf.bool)
+    none = tf.zeros((0, 0), tf.int32)
     no_tokens = tf.zeros((0, 0, 0, 0), query.dtype)
     return _attend(
         (
@@ -149,6 +158,8 @@ def window_attention(
             no_tokens if global_key is None else global_key,
             no_tokens if global_value is None else global_value,
             no_mask if global_key_mask is None else global_key_mask,
+            none if segment_ids is None else segment_ids,
+            none if global_segment_ids is None else global_segment_ids,
         ),
         options,
         platforms(query),
@@ -184,7 +195,7 @@ def _attend(tensors, options, platforms):
                 (*tensors, output, log_sum, output_gradient),
             )
             query_key_value, globals_ = gradients[:3], gradients[3:]
-            return *query_key_value, None, *globals_, None
+            return *query_key_value, None, *globals_, None, None, None
 
         return output, backward
 

@@ -51,7 +51,8 @@ def forward(
     Args:
         body: what to add to.
         operands: query, key, value, key mask, global key, global value, global
-            key mask. What is left out has no elements.
+            key mask, segments, global segments. What is left out has no
+            elements.
         reach: int, tokens on each side of a window.
         causal: bool.
         dilations: one int for each head.

@@ -114,6 +114,7 @@ class _Problem:
     """
 
     def __init__(self, body, operands, *, reach, causal, dilations):
+        # Without segments, which are never there: `native.reason_against`.
         query, key, value, key_mask, *globals_ = operands[:7]
         global_key, global_value, global_key_mask = globals_
         sizes = {
@@ -150,7 +151,7 @@ class _Problem:
             "dilations": dilations,
         }
         names = ("output", "log_sum", "output_gradient")
-        self.values.update(zip(names, operands[7:], strict=False))
+        self.values.update(zip(names, operands[9:], strict=False))
 
     def call(self, kernel):
         """Adds a kernel's call and returns its results."""

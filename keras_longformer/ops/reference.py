@@ -21,6 +21,8 @@ def window_attention(
     global_key=None,
     global_value=None,
     global_key_mask=None,
+    segment_ids=None,
+    global_segment_ids=None,
     dropout_rate=0.0,
     dropout_seed=None,
     return_scores=False,
@@ -46,6 +48,10 @@ def window_attention(
     )[None]  # (1, h or 1, q, k)
     if key_mask is not None:
         visible &= key_mask[:, None, None, :]
+    if segment_ids is not None:
+        visible &= tf.equal(
+            segment_ids[:, None, :, None], segment_ids[:, None, None, :]
+        )
     scores = scale * tf.einsum("bqhd,bkhd->bhqk", query, key)
     visible = tf.broadcast_to(visible, tf.shape(scores))
 
@@ -53,8 +59,14 @@ def window_attention(
         global_scores = scale * tf.einsum(
             "bqhd,bghd->bhqg", query, tf.cast(global_key, compute_dtype)
         )
+        global_visible = global_key_mask[:, None, None, :]
+        if segment_ids is not None:
+            global_visible &= tf.equal(
+                segment_ids[:, None, :, None],
+                global_segment_ids[:, None, None, :],
+            )
         global_visible = tf.broadcast_to(
-            global_key_mask[:, None, None, :], tf.shape(global_scores)
+            global_visible, tf.shape(global_scores)
         )
         scores = tf.concat([global_scores, scores], axis=-1)
         visible = tf.concat([global_visible, visible], axis=-1)

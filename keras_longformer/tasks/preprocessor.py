@@ -8,14 +8,22 @@ of what is read, so that what is served is what was fitted.
 """
 
 import copy
+import os
 
 import keras
 import tensorflow as tf
+from keras.src.utils.backend_utils import in_grain_data_pipeline
+from keras_hub.src.utils.tensor_utils import convert_preprocessing_outputs_grain
 
+from keras_longformer import weights
+from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.tasks.reading import TEXT_OR_PAIR
+from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
+from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.packing import pack
 from keras_longformer.text.packing import pad_rows
 from keras_longformer.text.rows import Rows
@@ -59,6 +67,64 @@ class RowPreprocessor:
     reads = ("text",)
     over_long_choices = OVER_LONG
     over_long = "truncate"
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Opens what a preset says of texts, without its weights.
+
+        Args:
+            preset: str, what a task's `from_preset` opens: a Hugging Face
+                folder or `hf://` handle, a folder that `save_to_preset` wrote,
+                or a RoBERTa preset of KerasHub's.
+            **kwargs: arguments of the constructor. Without `sequence_length`,
+                texts are cut to what the model reads; without `pad_to`, they
+                are padded to the least of 256, 512, ... that holds the
+                longest of the batch. What a preset of this very class was
+                saved with stays where nothing else is said.
+
+        Raises:
+            ValueError: a preset of another kind, or one whose tokenizer
+                cannot be followed.
+
+        Example:
+
+        ```python
+        LongformerTextClassifierPreprocessor.from_preset(
+            "path/to/roberta-base", sequence_length=512)
+        ```
+        """
+        preset = os.fspath(preset)
+        longest = weights.model_keywords(preset).get("max_sequence_length")
+        if weights.preset_kind(preset) == "keras_hub":
+            saved = weights.saved_class(preset, "preprocessor.json")
+            if saved == cls.__name__ and "tokenizer" not in kwargs:
+                return presets.with_arguments(
+                    super().from_preset(preset), longest, **kwargs
+                )
+        tokenizer = kwargs.pop("tokenizer", None)
+        if tokenizer is None:
+            tokenizer = LongformerTokenizer.from_preset(preset)
+        return cls.for_model(tokenizer, longest, **kwargs)
+
+    @classmethod
+    def for_model(cls, tokenizer, longest, **options):
+        """Returns a preprocessor for a model that reads `longest` tokens.
+
+        Args:
+            tokenizer: a `GraphTokenizer`.
+            longest: int, its `sequence_length` where `options` have none.
+            **options: other arguments of the constructor.
+        """
+        length = options.setdefault("sequence_length", longest)
+        buckets = "longest" if length is None else length_buckets(length)
+        return cls(tokenizer, **{"pad_to": buckets, **options})
+
+    def __call__(self, *args, **kwargs):
+        """Calls the layer; in a pipeline of Grain's it gives NumPy arrays."""
+        outputs = super().__call__(*args, **kwargs)
+        if in_grain_data_pipeline():
+            return convert_preprocessing_outputs_grain(outputs)
+        return outputs
 
     def build(self, input_shape=None):
         """Makes nothing: KerasHub would make its packer here."""
@@ -168,12 +234,15 @@ class RowPreprocessor:
         """Returns the rows of texts, or of pairs of texts.
 
         Args:
-            x: a string or batch of strings, or a tuple of two for pairs.
+            x: a string or batch of strings, or a tuple of two for pairs, or a
+                dict of `"text"` and `"text_pair"`.
             longest, over_long, stride: as for `rows`.
             special_tokens_in_text: as `LongformerTokenizer.tokenize` takes it.
         """
         over_long = self.over_long if over_long is None else over_long
         check_one_of("over_long", over_long, self.over_long_choices)
+        if isinstance(x, dict):
+            x = tuple(x[name] for name in PAIR if name in x)
         texts = x if isinstance(x, tuple) else (x,)
         if not 1 <= len(texts) <= 2:
             raise ValueError(
@@ -215,6 +284,20 @@ class RowPreprocessor:
         return self.tokenizer.tokenize(texts, special_tokens_in_text)
 
     @property
+    def takes(self) -> Takes:
+        """What `x` of `fit` and `predict` may be."""
+        if self.reads in (PAIR[:1], PAIR):
+            return TEXT_OR_PAIR
+        names = ", ".join(f'"{name}"' for name in self.reads)
+        return Takes(
+            write=f"a dict of {names}",
+            alone=False,
+            tuples=(len(self.reads),),
+            names=dict.fromkeys(self.reads, (1,)),
+            required=self.reads,
+        )
+
+    @property
     def row_template(self) -> RowTemplate:
         """The tokenizer's."""
         return self.tokenizer.row_template
@@ -253,6 +336,8 @@ def check_over_long(over_long: str) -> None:
 def without_batch_like(x, outputs):
     """Returns `outputs` without their batch axis where `x` has none."""
     text = x[0] if isinstance(x, tuple) else x
+    if isinstance(x, dict):
+        text = next(iter(x.values()))
     if as_texts(text).shape.rank > 0:
         return outputs
     return tf.nest.map_structure(lambda tensor: tensor[0], outputs)

@@ -1,26 +1,30 @@
 """Checkpoints of others: reading, naming, lengthening, assigning, writing.
 
-    readers   a file -> {foreign name: array}
+    readers   a folder -> configuration, {foreign name: array}
+    formats   a file -> {foreign name: array}
+    sentence  what sentence-transformers puts around a folder
     lazy      an array that is read when it is needed
     names     spellings and layouts of foreign names <-> ours
     families  what encoders of a kind have in common, as data: configuration,
               tables of names, positions
     lengthen  a short encoder's arrays -> a long one's
     assign    arrays -> a model's variables, all or none
+    adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
-    hugging_face, families/keras_hub, model_garden   those of three libraries
+    hugging_face, keras_hub, model_garden   those of three libraries
     object_graph   TensorFlow's object-based checkpoints, which the last reads
+    texts     the tokenizer's files and the length, without the weights
 
 This floor knows arrays and names only. Models hand themselves in, and tasks
 the table of their heads' names (`head_modules`).
 """
 
+from keras_longformer.weights.adapted import (
+    check_not_quantized as check_not_quantized,
+)
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
-from keras_longformer.weights.families.keras_hub import (
-    read_keras_hub as read_keras_hub,
-)
 from keras_longformer.weights.families.model_garden import (
     CONVERTER_QUIRKS as CONVERTER_QUIRKS,
 )
@@ -31,6 +35,7 @@ from keras_longformer.weights.hugging_face import (
 from keras_longformer.weights.hugging_face import (
     save_hugging_face as save_hugging_face,
 )
+from keras_longformer.weights.keras_hub import read_keras_hub as read_keras_hub
 from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )
@@ -49,3 +54,9 @@ from keras_longformer.weights.model_garden import (
 from keras_longformer.weights.model_garden_writer import (
     save_model_garden as save_model_garden,
 )
+from keras_longformer.weights.texts import (
+    is_tokenizer_alone as is_tokenizer_alone,
+)
+from keras_longformer.weights.texts import model_keywords as model_keywords
+from keras_longformer.weights.texts import saved_class as saved_class
+from keras_longformer.weights.texts import tokenizer_files as tokenizer_files

@@ -33,6 +33,9 @@ TO_HEADS = (("kernel", "weight", SPLIT_OUTPUT), ("bias", "bias", SPLIT_BIAS))
 FROM_HEADS = (("kernel", "weight", SPLIT_INPUT), ("bias", "bias", AS_IS))
 OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)  # A masked LM's, alone.
 
+# What Hugging Face calls BERT's `cls` in HDF5: masked LM, next sentence.
+HDF5_HEADS = {"mlm___cls": "cls", "nsp___cls": "cls"}
+
 Modules = tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...]
 
 
@@ -163,6 +166,7 @@ def spell(name: str, prefixes: Collection[str]) -> Spelling:
         last = len(parts) - 1 - parts[::-1].index(parts[0])
         has_prefix = bool(starts)
         parts = parts[starts[-1] + 1 :] if has_prefix else parts[last:]
+        parts[0] = HDF5_HEADS.get(parts[0], parts[0])
     else:
         has_prefix = starts[:1] == [0]
         parts = parts[1:] if has_prefix else parts

@@ -12,8 +12,8 @@ from functools import partial
 
 import tensorflow as tf
 
+from keras_longformer.weights.formats import as_float32
 from keras_longformer.weights.lazy import LazyArray
-from keras_longformer.weights.readers import as_float32
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"

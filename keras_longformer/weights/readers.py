@@ -1,4 +1,4 @@
-"""Reads checkpoint files into arrays under the names that they stand in.
+"""Opens checkpoint folders: arrays under the names that they stand in.
 
 A reader is a read-only mapping from a foreign name to a NumPy array. Arrays
 are read when they are asked for, and their shapes before: from here to `assign`
@@ -8,13 +8,19 @@ a whole.) Nothing here runs code found in a file.
 
 import json
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from keras_longformer.weights.formats import LazyArrays as LazyArrays
+from keras_longformer.weights.formats import bind
+from keras_longformer.weights.formats import optional
+from keras_longformer.weights.formats import read_h5 as read_h5
+from keras_longformer.weights.formats import (
+    read_safetensors as read_safetensors,
+)
+from keras_longformer.weights.formats import read_torch as read_torch
 from keras_longformer.weights.sentence import MODULES
 from keras_longformer.weights.sentence import Sentence
 from keras_longformer.weights.sentence import encoder_folder
@@ -24,19 +30,6 @@ from keras_longformer.weights.sentence import read_sentence
 HUB_SCHEME = "hf://"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
-# Names of dtypes: safetensors', NumPy's. Others are NumPy's in capitals.
-SAFETENSORS_DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U8": "uint8",
-}
-FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 # Other files of a folder that a tokenizer may need, and `from_preset` with it.
 TOKENIZER_FILES = (
@@ -45,7 +38,13 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
     "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "config.json",
 )
 
 
@@ -185,148 +184,6 @@ def read_json(path: str) -> dict:
     return content
 
 
-class LazyArrays(Mapping):
-    """A read-only mapping that reads each array when it is asked for.
-
-    Args:
-        loaders: dict of name to a function without arguments.
-        shapes: dict of name to a function without arguments that returns the
-            array's shape. An array that has none is read for it.
-        dtypes: dict of name to a function without arguments that returns the
-            name of the array's dtype in the file.
-    """
-
-    def __init__(
-        self,
-        loaders: dict[str, Callable[[], np.ndarray]],
-        shapes: Mapping[str, Callable[[], tuple[int, ...]]] | None = None,
-        dtypes: Mapping[str, Callable[[], str]] | None = None,
-    ):
-        self._loaders = loaders
-        self._shapes = shapes or {}
-        self._dtypes = dtypes or {}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return as_float32(self._loaders[name]())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaders)
-
-    def __len__(self) -> int:
-        return len(self._loaders)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._loaders
-
-    def shape_of(self, name: str) -> tuple[int, ...]:
-        """Returns an array's shape, without reading it if that can be."""
-        if name in self._shapes:
-            return tuple(self._shapes[name]())
-        return self[name].shape
-
-    def dtype_of(self, name: str) -> str:
-        """Returns an array's dtype in the file, as NumPy names it."""
-        if name in self._dtypes:
-            dtype = self._dtypes[name]()
-            return SAFETENSORS_DTYPES.get(dtype, dtype.lower())
-        return self[name].dtype.name
-
-    def is_float(self, name: str) -> bool:
-        """Says whether an array can be a weight: floats of 16 bits or more."""
-        return self.dtype_of(name) in FLOATS
-
-
-def as_float32(array: np.ndarray) -> np.ndarray:
-    """Returns floating-point arrays as float32, others as they are.
-
-    Those of 16 bits exactly; those of 64 rounded to the nearest, as Hugging
-    Face does when it loads them into a float32 model.
-    """
-    # NumPy has no kind for bfloat16: ml_dtypes registers it as "V".
-    floating = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
-    return array.astype(np.float32, copy=False) if floating else array
-
-
-def read_safetensors(path: str) -> LazyArrays:
-    """Reads a `.safetensors` file, bfloat16 and float16 as float32."""
-    import ml_dtypes  # noqa: F401  (teaches NumPy what bfloat16 is)
-    import safetensors
-
-    try:
-        file = safetensors.safe_open(path, framework="numpy")
-        names = list(file.keys())
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _broken(path, "safetensors", error) from error
-    return LazyArrays(
-        {name: _bind(file.get_tensor, name) for name in names},
-        {name: file.get_slice(name).get_shape for name in names},
-        {name: file.get_slice(name).get_dtype for name in names},
-    )
-
-
-def read_h5(path: str) -> LazyArrays:
-    """Reads every dataset of an HDF5 file, named by its path in it."""
-    import h5py
-
-    loaders = {}
-    shapes = {}
-    dtypes = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            loaders[name] = _bind(_read_dataset, (path, item))
-            shapes[name] = _bind(getattr, item, "shape")
-            dtypes[name] = _bind(getattr, item.dtype, "name")
-
-    try:
-        # Soft and external links are not followed by `visititems`.
-        h5py.File(path, "r").visititems(visit)
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, "HDF5", error) from error
-    return LazyArrays(loaders, shapes, dtypes)
-
-
-def read_torch(path: str) -> LazyArrays:
-    """Reads a `pytorch_model.bin` by `torch.load(weights_only=True)`.
-
-    Training frameworks put it into a dict, as its `"state_dict"`.
-    """
-    torch = _import("torch", "torch")
-    import pickle
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise _broken(path, "PyTorch weights", error) from error
-    if not isinstance(state, dict):
-        raise _broken(path, "PyTorch weights", "it holds no dict of tensors")
-    if isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    others = [
-        str(n) for n, x in state.items() if not isinstance(x, torch.Tensor)
-    ]
-    if others:
-        raise ValueError(
-            f"'{path}' must hold a dict of tensors. It has others: "
-            f"{', '.join(others[:5])}. Save `model.state_dict()` alone."
-        )
-
-    def read(name):
-        tensor = state[name].detach()
-        return (
-            tensor.float() if tensor.is_floating_point() else tensor
-        ).numpy()
-
-    return LazyArrays(
-        {name: _bind(read, name) for name in state},
-        {name: _bind(tuple, x.shape) for name, x in state.items()},
-        {
-            name: _bind(str.removeprefix, str(x.dtype), "torch.")
-            for name, x in state.items()
-        },
-    )
-
-
 # In the order of preference: safe and quick to read first.
 FORMATS = {
     "model.safetensors": read_safetensors,
@@ -388,10 +245,10 @@ def _read_shards(folder, index_path, read):
         check_no_pointer(path)
         arrays = read(path)
         loaders.update(
-            {name: _bind(arrays.__getitem__, name) for name in arrays}
+            {name: bind(arrays.__getitem__, name) for name in arrays}
         )
-        shapes.update({name: _bind(arrays.shape_of, name) for name in arrays})
-        dtypes.update({name: _bind(arrays.dtype_of, name) for name in arrays})
+        shapes.update({name: bind(arrays.shape_of, name) for name in arrays})
+        dtypes.update({name: bind(arrays.dtype_of, name) for name in arrays})
     # An h5 index says `<model>/roberta/...` of what is stored as `roberta/...`.
     absent = [
         name
@@ -405,18 +262,10 @@ def _read_shards(folder, index_path, read):
     return LazyArrays(loaders, shapes, dtypes)
 
 
-def _read_dataset(path_and_dataset):
-    path, dataset = path_and_dataset
-    try:
-        return dataset[()]
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, "HDF5", error) from error
-
-
 def _download(handle, name):
     """Returns the path of one downloaded file, or `None` without one."""
-    hub = _import("huggingface_hub", "hub")
-    errors = _import("huggingface_hub.errors", "hub")
+    hub = optional("huggingface_hub", "hub")
+    errors = optional("huggingface_hub.errors", "hub")
     try:
         return hub.hf_hub_download(repo_id=handle, filename=name)
     except errors.LocalEntryNotFoundError as error:
@@ -431,27 +280,3 @@ def _download(handle, name):
             "A handle must be `hf://owner/name` of a repository that you may "
             f"read. Received: {HUB_SCHEME}{handle}. {error}"
         ) from error
-
-
-def _bind(function, *arguments):
-    return lambda: function(*arguments)
-
-
-def _import(module, extra):
-    """Imports an optional module, or says how to install it."""
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"This checkpoint needs the package {module}. Try: "
-            f"pip install 'keras_longformer[{extra}]'."
-        ) from error
-
-
-def _broken(path, format_name, error):
-    return ValueError(
-        f"'{path}' cannot be read as {format_name}: {error}. The file may be "
-        "cut short or of another format; fetch it again."
-    )

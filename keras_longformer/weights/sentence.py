@@ -57,6 +57,14 @@ def read_modules(path: str) -> list:
         raise ValueError(
             f"'{path}' must list the modules of sentence-transformers."
         )
+    for module in modules:
+        if ".." in str(module.get("path", "")).split("/") or str(
+            module.get("path", "")
+        ).startswith("/"):
+            raise ValueError(
+                f"'{path}' must name folders beside it. "
+                f"Received: {module['path']!r}."
+            )
     return modules
 
 

@@ -351,3 +351,37 @@ def test_call_errors():
         layer(x, global_mask=np.ones((B, N + 1), bool))
     with pytest.raises(ValueError, match="known width"):
         LongformerAttention(2, 3)(np.ones((2, 3), "float32"))
+
+
+@pytest.mark.parametrize("config", [{}, {"max_global_tokens": 5}], ids=str)
+@pytest.mark.parametrize("dilation", [1, [1, 2, 1]], ids=str)
+def test_packed_documents_see_nothing_of_each_other(config, dilation):
+    """Each gets the numbers that it gets alone, also with global tokens."""
+    layer = make_layer(dilation=dilation, **config)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(B, N, M)).astype("f")
+    real = rng.random((B, N)) < 0.9
+    is_global = rng.random((B, N)) < 0.1
+    borders = [0, 11, 12, 30, N]
+    segments = np.repeat(range(4), np.diff(borders))[None].repeat(B, 0)
+    segments[1] = 7 - segments[1]  # Which number is no matter.
+
+    @tf.function
+    def packed(x, segment_ids):
+        return layer(
+            x,
+            padding_mask=real,
+            global_mask=is_global,
+            segment_ids=segment_ids,
+        )
+
+    got = packed(x, segments)
+    for i in range(4):
+        own = slice(borders[i], borders[i + 1])
+        want = layer(
+            x[:, own],
+            padding_mask=real[:, own],
+            global_mask=is_global[:, own],
+        )
+        assert_close(got[:, own], want)
+    assert np.abs(got - layer(x, real, is_global)).max() > 0.1

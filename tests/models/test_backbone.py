@@ -124,9 +124,12 @@ def test_config_round_trip():
         dropout=0.2,
         attention_dropout=0.3,
         pooler=True,
+        activation="gelu_approximate",
     )
     again = klf.LongformerBackbone.from_config(backbone.get_config())
     assert again.get_config() == backbone.get_config()
+    with pytest.raises(ValueError, match="`activation` must be one of"):
+        small.make_backbone(activation="gelu_new")
 
 
 @pytest.mark.parametrize("file", ["model.keras", "model.weights.h5", "preset"])

@@ -169,3 +169,52 @@ def test_a_bert_is_written_as_a_longformer(head, tmp_path):
     again = klf.LongformerBackbone.from_preset(str(tmp_path / "long"))
     assert again.activation == "gelu_approximate"
     assert again.pad_token_id == 0
+
+
+def test_berts_heads_share_a_name(tmp_path, caplog):
+    """The architecture tells whose `classifier` it is."""
+    theirs = make("bert", "ForSequenceClassification", tmp_path)
+    options = {"preprocessor": None, **LONG}
+    path = str(tmp_path)
+    with pytest.raises(ValueError, match="no classifier for a LongformerToken"):
+        klf.LongformerTokenClassifier.from_preset(path, **options)
+    caplog.clear()
+    choices = klf.LongformerMultipleChoice.from_preset(path, **options)
+    assert "classifier/bias, classifier/kernel of" in caplog.text
+    pooler = theirs.bert.pooler.dense.weight.detach().numpy().T
+    np.testing.assert_array_equal(choices.pooled_dense.kernel, pooler)
+    # A new classifier keeps the pooler, as theirs does.
+    fresh = klf.LongformerTextClassifier.from_preset(
+        path, num_classes=5, **options
+    )
+    np.testing.assert_array_equal(fresh.pooled_dense.kernel, pooler)
+    theirs = make("bert", "ForTokenClassification", tmp_path)
+    with pytest.raises(ValueError, match="no classifier for a LongformerText"):
+        klf.LongformerTextClassifier.from_preset(path, **options)
+
+
+def test_what_a_longformer_has_no_head_for(tmp_path):
+    options = {"preprocessor": None, **LONG}
+    path = str(tmp_path)
+    make("electra", "ForSequenceClassification", path, classifier_dropout=0.3)
+    electra = klf.LongformerTextClassifier.from_preset(path, **options)
+    assert electra.pooled_activation == "gelu"
+    assert electra.dropout == 0.3 and electra.backbone.dropout == 0.1
+    with pytest.raises(ValueError, match="pooled_activation='gelu'"):
+        klf.save_hugging_face(electra, tmp_path / "new")
+    make("bert_gelu_new", "ForMaskedLM", path)
+    masked_lm = klf.LongformerMaskedLM.from_preset(path, **options)
+    assert masked_lm.activation == "gelu_approximate"
+    with pytest.raises(ValueError, match="activation='gelu_approximate'"):
+        klf.save_hugging_face(masked_lm, tmp_path / "new")
+    masked_lm.save_to_preset(tmp_path / "preset")
+    again = klf.LongformerMaskedLM.from_preset(str(tmp_path / "preset"))
+    inputs = make_inputs(masked_lm.backbone)
+    assert_near(answer(again, inputs), np.asarray(answer(masked_lm, inputs)))
+    make("electra", "ForMultipleChoice", path, summary_activation="gelu")
+    with pytest.raises(ValueError, match="pooler ends in gelu, and that"):
+        klf.LongformerMultipleChoice.from_preset(path, **options)
+    make("bert", "ForMaskedLM", path, tie_word_embeddings=False)
+    with pytest.raises(ValueError, match=r"\(tie_word_embeddings=False\)"):
+        klf.LongformerMaskedLM.from_preset(path, **options)
+    klf.LongformerTextClassifier.from_preset(path, num_classes=2, **options)

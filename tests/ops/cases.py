@@ -18,9 +18,8 @@ class Case(cases.Case):
         def convert(value):
             if not isinstance(value, np.ndarray):
                 return value
-            return tf.constant(
-                value, tf.bool if value.dtype == bool else self.dtype
-            )
+            is_float = value.dtype.kind == "f"
+            return tf.constant(value, self.dtype if is_float else value.dtype)
 
         inputs = super().inputs(seed)
         return {name: convert(value) for name, value in inputs.items()}

@@ -100,6 +100,8 @@ ERRORS = [
         r"key is \[2,37,3,7\].*; key_mask is \[1,37\]",
     ),
     (dict(query=(2, 37, 3, 300)), "head size must be at most 256"),
+    (dict(segment_ids=(2, 36)), r"segment_ids is \[2,36\], must be \[2,37\]"),
+    (dict(global_segment_ids=(1, 3)), r"global_segment_ids is \[1,3\]"),
 ]
 
 
@@ -123,14 +125,15 @@ def call_kernel(attributes, operands):
 @pytest.mark.parametrize("shapes, match", ERRORS, ids=range(len(ERRORS)))
 def test_kernel_checks_shapes(shapes, match):
     """What Python may not know before it runs, C++ finds out."""
-    inputs = Case("any", g=3, key_mask="some").inputs()
+    inputs = Case("any", g=3, key_mask="some", segments=(5, 9)).inputs()
     tensors, _ = cases.split(inputs)
     for name, shape in shapes.items():
         tensors[name] = tf.zeros(shape, tensors[name].dtype)
     operands = [
         tensors[name]
         for name in (
-            "query key value key_mask global_key global_value global_key_mask"
+            "query key value key_mask global_key global_value global_key_mask "
+            "segment_ids global_segment_ids"
         ).split()
     ]
     attributes = (
@@ -156,6 +159,9 @@ def test_kernel_checks_attributes(attributes, match):
     tensors = Case("any").inputs()
     empty = tf.zeros((0, 0), tf.bool)
     nothing = tf.zeros((0, 0, 0, 0))
+    none = tf.zeros((0, 0), tf.int32)
     operands = [tensors["query"], tensors["key"], tensors["value"], empty]
     with pytest.raises(tf.errors.InvalidArgumentError, match=match):
-        call_kernel(attributes, [*operands, nothing, nothing, empty])
+        call_kernel(
+            attributes, [*operands, nothing, nothing, empty, none, none]
+        )

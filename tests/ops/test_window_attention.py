@@ -302,6 +302,43 @@ def test_errors(change, error, match):
         window_attention(**{**Case("any").inputs(), **change})
 
 
+@pytest.mark.parametrize("implementation", STOCK)
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_a_segment_is_computed_as_if_alone(implementation, dilation):
+    """Packed rows give each document the numbers that it gets alone."""
+    case = Case("packed", n=307, window_size=22, dilation=dilation, g=3)
+    inputs = case.inputs()
+    borders = [0, 90, 91, 250, 307]
+    segments = np.repeat(np.arange(4), np.diff(borders))[None].repeat(2, 0)
+    of_globals = tf.constant([[0, 2, 2], [3, 1, 0]])
+    packed = window_attention(
+        **inputs,
+        segment_ids=segments,
+        global_segment_ids=of_globals,
+        implementation=implementation,
+    )
+    for i in range(4):
+        own = slice(borders[i], borders[i + 1])
+        alone = {k: inputs[k][:, own] for k in ("query", "key", "value")}
+        mask = inputs["global_key_mask"] & (of_globals == i)
+        got = window_attention(
+            **{**inputs, **alone, "global_key_mask": mask},
+            implementation=implementation,
+        )
+        assert_close(packed[:, own], got)
+
+
+def test_segment_errors():
+    inputs = Case("any", g=3).inputs()
+    segments = np.zeros((2, 37), int)
+    with pytest.raises(ValueError, match="`global_segment_ids` is for"):
+        window_attention(**inputs, segment_ids=segments)
+    with pytest.raises(ValueError, match="`segment_ids` must have"):
+        window_attention(**inputs, segment_ids=segments[:, 1:])
+    with pytest.raises(TypeError, match="`segment_ids` must be int32"):
+        window_attention(**inputs, segment_ids=segments > 0)
+
+
 def test_numpy_integers():
     inputs = Case("any", dilation=(1, 2, 1)).inputs()
     want = window_attention(**inputs)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
+from keras_longformer.weights.families import BERT
 from keras_longformer.weights.families import LONGFORMER
 from tests.weights.conftest import TASKS
 
@@ -54,6 +56,56 @@ def test_spellings(name, expected):
     is_head = spelling.name.startswith(("lm_head", "classifier", "qa_outputs"))
     bare = "/" not in name and not name.startswith("roberta.")
     assert spelling.has_prefix is (not is_head and not bare)
+
+
+def test_the_masked_lm_of_a_bert_in_hdf5():
+    name = "mlm___cls/tf_bert_for_pre_training/mlm___cls/predictions/bias:0"
+    want = names.Spelling("cls.predictions.bias", False, False)
+    assert names.spell(name, BERT.prefixes) == want
+
+
+ANCHOR = "embeddings.word_embeddings.weight"
+
+
+@pytest.mark.parametrize(
+    "before, head, want_before, want_head",
+    [
+        ("", "classifier.bias", "", "classifier.bias"),
+        ("roberta.", "classifier.bias", "roberta.", "classifier.bias"),
+        ("module.roberta.", "module.lm_head.x", "roberta.", "lm_head.x"),
+        ("a.b.longformer.", "a.b.lm_head.x", "longformer.", "lm_head.x"),
+        ("auto_model.", "fc.bias", "longformer.", "fc.bias"),
+        ("encoder.", "encoder.pooler.x", "longformer.", "longformer.pooler.x"),
+    ],
+)
+def test_outer_prefixes(before, head, want_before, want_head):
+    layer = "encoder.layer.0.output.dense.weight"
+    got = names.without_outer_prefix(
+        [before + ANCHOR, before + layer, head], LONGFORMER.prefixes, ANCHOR
+    )
+    want = [want_before + ANCHOR, want_before + layer, want_head]
+    assert list(got.values()) == want
+
+
+def test_several_encoders():
+    files = [f"{before}.{ANCHOR}" for before in ("query", "document")]
+    with pytest.raises(ValueError, match="under document., query.. Save one"):
+        names.without_outer_prefix(files, LONGFORMER.prefixes, ANCHOR)
+    # One that has its usual name is meant.
+    same = [*files, f"longformer.{ANCHOR}"]
+    got = names.without_outer_prefix(same, LONGFORMER.prefixes, ANCHOR)
+    assert list(got.values()) == same
+
+
+def test_a_prefix_in_front_changes_no_array(golden):
+    path = str(golden / "longformer-classifier" / "model.safetensors")
+    arrays = readers.read_safetensors(path)
+    prefixed = {f"module.{name}": arrays[name] for name in arrays}
+    head = TASKS["classifier"].head_modules
+    got, want = rename(prefixed, head), rename(arrays, head)
+    assert set(got) == set(want)
+    for name, array in want.items():
+        np.testing.assert_array_equal(got[name], array)
 
 
 def test_heads_of_any_name_are_spelled():
@@ -175,6 +227,23 @@ def test_a_tied_decoder_is_dropped_and_an_untied_one_refused():
         rename(tied, head)
     # Who does not ask for the head need not care.
     assert set(rename(tied)) == {"embeddings/token_embedding/embeddings"}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
+def test_integers_are_no_weights(tmp_path, dtype):
+    query = "encoder.layer.0.attention.self.query.weight"
+    stored = {
+        "embeddings.position_ids": np.arange(3)[None],
+        query: np.ones((3, 3), dtype),
+        "encoder.layer.1.output.dense.weight.absmax": np.ones(1, dtype),
+    }
+    path = str(tmp_path / "model.safetensors")
+    save_file(stored, path)
+    with pytest.raises(ValueError, match="is quantized") as error:
+        rename(readers.read_safetensors(path))
+    assert f"{query} ({dtype}), " in str(error.value)
+    assert f"absmax ({dtype}). Save" in str(error.value)
+    assert "position_ids" not in str(error.value)
 
 
 def test_heads_that_do_not_divide_are_left_to_assign():

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from keras_longformer.weights import readers
 from keras_longformer.weights.readers import open_checkpoint
+from keras_longformer.weights.sentence import Sentence
 
 
 @pytest.fixture
@@ -39,6 +40,130 @@ def test_safetensors_come_as_float32(folder):
         assert arrays[name].dtype == np.float32
         np.testing.assert_array_equal(arrays[name], values)
     assert arrays["ids"].dtype == np.int64
+
+
+@pytest.mark.parametrize("format_name", ["safetensors", "h5", "bin"])
+def test_each_dtype_in_each_format(folder, format_name):
+    """Of 16 bits exactly, of 64 to the nearest; and dtypes say their names."""
+    values = np.array([1.0, -2.5, 0.1, 3e-5])
+    dtypes = {
+        "float64": np.float64,
+        "float32": np.float32,
+        "float16": np.float16,
+        "int8": np.int8,
+    }
+    if format_name != "h5":
+        dtypes["bfloat16"] = ml_dtypes.bfloat16
+    stored = {name: values.astype(dtype) for name, dtype in dtypes.items()}
+    if format_name == "safetensors":
+        save_file(stored, folder / "model.safetensors")
+    elif format_name == "h5":
+        write_h5(folder / "tf_model.h5", stored)
+    else:
+        torch = pytest.importorskip("torch")
+        state = {
+            name: torch.tensor(values).to(getattr(torch, name))
+            for name in dtypes
+        }
+        torch.save({"state_dict": state}, folder / "pytorch_model.bin")
+    arrays = open_checkpoint(folder).arrays
+    for name, dtype in dtypes.items():
+        assert arrays.dtype_of(name) == name
+        assert arrays.is_float(name) is (name != "int8")
+        assert arrays.shape_of(name) == (4,)
+        want = values.astype(dtype)
+        if name != "int8":
+            want = want.astype(np.float32)
+        np.testing.assert_array_equal(arrays[name], want)
+        assert arrays[name].dtype == want.dtype
+
+
+def test_torch_files_with_something_else(folder):
+    torch = pytest.importorskip("torch")
+    state = {"w": torch.ones(2), "epoch": 3}
+    torch.save(state, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="has others: epoch"):
+        open_checkpoint(folder)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "tf_model.h5", "pytorch_model.bin", "config.json"],
+)
+def test_a_git_lfs_pointer(folder, name):
+    (folder / name).write_text(POINTER)
+    with pytest.raises(ValueError, match=f"{name}' is a Git LFS pointer"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("has_config", [True, False])
+def test_an_adapter(folder, has_config):
+    save_file({"a": np.zeros(1)}, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": "roberta-base"})
+    )
+    if not has_config:
+        (folder / "config.json").unlink()
+    with pytest.raises(ValueError, match="PEFT adapter of 'roberta-base'"):
+        open_checkpoint(folder)
+
+
+def write_sentence(folder, pooling=None, more=(), path="0_Transformer"):
+    """Writes what sentence-transformers puts around an encoder's folder."""
+    kinds = [(path, "Transformer"), ("1_Pooling", "Pooling"), *more]
+    modules = [
+        {"path": path, "type": f"sentence_transformers.models.{kind}"}
+        for path, kind in kinds
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    pooling = {"pooling_mode_mean_tokens": True} | (pooling or {})
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+
+
+@pytest.mark.parametrize(
+    "pooling, more, want",
+    [
+        ({}, [], ("mean", False, ())),
+        ({}, [("2_Normalize", "Normalize")], ("mean", True, ())),
+        (
+            {
+                "pooling_mode_mean_tokens": False,
+                "pooling_mode_cls_token": True,
+            },
+            [],
+            ("start", False, ()),
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["0_Transformer", ""])
+def test_sentence_transformers(tmp_path, pooling, more, want, path):
+    write_sentence(tmp_path, pooling, more, path)
+    inner = tmp_path / path
+    inner.mkdir(exist_ok=True)
+    (inner / "config.json").write_text('{"model_type": "bert"}')
+    save_file({"a": np.zeros(1)}, inner / "model.safetensors")
+    checkpoint = open_checkpoint(tmp_path)
+    assert checkpoint.config == {"model_type": "bert"}
+    assert checkpoint.source == str(inner / "model.safetensors")
+    assert checkpoint.sentence == Sentence(*want)
+
+
+def test_sentence_transformers_of_other_kinds(folder):
+    pooling = {"pooling_mode_max_tokens": True}
+    write_sentence(folder, pooling, [("2_Dense", "Dense")], path="")
+    save_file({"a": np.zeros(1)}, folder / "model.safetensors")
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    problems = open_checkpoint(folder).sentence.problems
+    for part in ("mean_tokens and pooling_mode_max", "Dense'", "lower-cases"):
+        assert part in " ".join(problems)
+    text = (folder / "modules.json").read_text().replace("2_Dense", "../x")
+    (folder / "modules.json").write_text(text)
+    with pytest.raises(ValueError, match="must name folders beside it"):
+        open_checkpoint(folder)
 
 
 def test_h5_names_are_paths(folder):

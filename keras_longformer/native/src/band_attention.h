@@ -6,6 +6,7 @@
 //   query, key, value, output       (b, n, h, d)
 //   global_key, global_value        (b, g, h, d)
 //   key_mask (b, n), global_key_mask (b, g)      1 = may be seen
+//   segments (b, n), global_segments (b, g)      seen within the same only
 //   log_sum                         (b, h, n)    float, base 2
 //
 // Dilation. A head of dilation s sees every s-th token, so its sequence falls
@@ -40,6 +41,8 @@ struct Problem {
   const void* global_key;
   const void* global_value;
   const uint8_t* global_key_mask;  // null: all seen
+  const int32_t* segments;         // null, with the next: all of one
+  const int32_t* global_segments;
 
   // Results of the forward pass, inputs of the backward pass. A query that sees
   // nothing has log_sum = +infinity: every exp2(score - log_sum) is then 0.

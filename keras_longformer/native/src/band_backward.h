@@ -27,7 +27,7 @@ static KLF_INLINE int64_t Width(const Problem& p) {
 constexpr int64_t kBlockHead = RoundUp(sizeof(GradientBlock) / 4, 16);
 
 static KLF_INLINE int64_t BlockFloats(const Problem& p) {
-  return kBlockHead + 3 * kTile * Width(p) + 2 * kTile;
+  return kBlockHead + 3 * kTile * Width(p) + 3 * kTile;
 }
 
 static KLF_INLINE int64_t SharedFloats(const Problem& p) {
@@ -58,6 +58,9 @@ static GradientBlock* PackBlock(const Problem& p, const Item& item,
   float* gradients = block->output_gradients + kTile * width;
   block->log_sum = gradients + kTile * width;
   block->delta = block->log_sum + kTile;
+  block->segments =
+      PackSegments(tokens, first, block->count,
+                   reinterpret_cast<int32_t*>(block->delta + kTile));
   block->query_gradients = want_queries ? gradients : nullptr;
   if (want_queries) std::memset(gradients, 0, sizeof(float) * kTile * width);
 

@@ -31,6 +31,7 @@ struct QueryBlock {
   float* outputs;  // (d, q), not yet divided by `sums`
   float* peaks;    // (q,): subtracted from the scores
   float* sums;     // (q,)
+  Segments segments;
 };
 
 // A new maximum rescales what was summed only if it is this much larger than
@@ -50,6 +51,19 @@ static void HidePairs(Band band, const QueryBlock& block, int64_t first_key,
       const Ints q = lanes + x;
       const Ints seen = (q >= first) & (q <= last);
       Store(s, seen ? Load(s) : Broadcast(-INFINITY));
+    }
+  }
+}
+
+static void HideSegments(const QueryBlock& block, const int32_t* segments,
+                         int64_t rows, float* scores) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const Ints segment = Broadcast(segments[r]);
+    for (int x = 0; x < block.lanes; x += kLanes) {
+      float* s = scores + r * kTile + x;
+      Ints own;
+      std::memcpy(&own, block.segments.ids + x, sizeof(own));
+      Store(s, own == segment ? Load(s) : Broadcast(-INFINITY));
     }
   }
 }
@@ -127,12 +141,14 @@ static void Soften(const QueryBlock& block, int64_t rows, int64_t d,
 // outputs += value . weights where some value is not finite and some pair is
 // not seen: 0 * NaN must not reach the queries that do not see it.
 static void AddSeenOnly(Band band, const QueryBlock& block, int64_t first_key,
-                        int64_t rows, int64_t d, const float* values,
-                        const float* weights) {
+                        int64_t rows, int64_t d, const int32_t* segments,
+                        const float* values, const float* weights) {
   for (int64_t r = 0; r < rows; ++r) {
     alignas(64) int32_t seen[kTile];
     for (int64_t q = 0; q < block.lanes; ++q) {
-      seen[q] = Sees(band, block.first + q, first_key + r) ? -1 : 0;
+      const bool same = segments == nullptr ||
+                        block.segments.ids[q] == segments[r];
+      seen[q] = same && Sees(band, block.first + q, first_key + r) ? -1 : 0;
     }
     for (int64_t i = 0; i < d; ++i) {
       for (int64_t q = 0; q < block.lanes; ++q) {
@@ -148,13 +164,15 @@ static void AddSeenOnly(Band band, const QueryBlock& block, int64_t first_key,
 // sees fewer keys than a whole one.
 static QueryBlock Half(const QueryBlock& block, int64_t number) {
   const int64_t shift = number * (kTile / 2);
+  const int64_t count = Max(0, Min(kTile / 2, block.count - shift));
   return {block.first + shift,
-          Max(0, Min(kTile / 2, block.count - shift)),
+          count,
           kTile / 2,
           block.queries + shift,
           block.outputs + shift,
           block.peaks + shift,
-          block.sums + shift};
+          block.sums + shift,
+          Bounded(block.segments.From(shift), count)};
 }
 
 // One tile of keys for one block of queries. Rows of keys that no query of the
@@ -162,15 +180,17 @@ static QueryBlock Half(const QueryBlock& block, int64_t number) {
 static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
                    int64_t d, const float* keys, const float* values,
                    float* scores) {
-  if (block.count == 0) return;
+  if (block.count == 0 || Apart(block.segments, tile.segments)) return;
   const int64_t last_query = block.first + block.count - 1;
   const int64_t from = Max(0, block.first + band.first - tile.first);
   const int64_t to = Min(tile.count, last_query + band.last - tile.first + 1);
   const int64_t rows = to - from;
   if (rows <= 0) return;
   const int64_t first_key = tile.first + from;
-  const bool all_seen = AllSeen(band, block.first, last_query, first_key,
-                                first_key + rows - 1);
+  const bool in_band = AllSeen(band, block.first, last_query, first_key,
+                               first_key + rows - 1);
+  const bool alike = Alike(block.segments, tile.segments);
+  const bool all_seen = in_band && alike;
   if (!all_seen && block.lanes == kTile) {
     Attend(band, Half(block, 0), tile, d, keys, values, scores);
     Attend(band, Half(block, 1), tile, d, keys, values, scores);
@@ -179,15 +199,22 @@ static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
 
   Multiply({keys + from * d, d, 1}, rows, block.queries, kTile, d, block.lanes,
            scores, kTile, false);
-  if (!all_seen) HidePairs(band, block, first_key, rows, scores);
+  if (!in_band) HidePairs(band, block, first_key, rows, scores);
+  if (!alike) HideSegments(block, tile.segment_ids + from, rows, scores);
   if (tile.any_hidden) HideRows(block, tile.seen + from, rows, scores);
   Soften(block, rows, d, scores);
   if (all_seen || tile.values_finite) {
     Multiply({values + from * d, 1, d}, d, scores, kTile, rows, block.lanes,
              block.outputs, kTile, true);
   } else {
-    AddSeenOnly(band, block, first_key, rows, d, values + from * d, scores);
+    AddSeenOnly(band, block, first_key, rows, d, tile.segments.From(from),
+                values + from * d, scores);
   }
+}
+
+// Floats of a block's memory: queries, outputs, peaks, sums and segments.
+static KLF_INLINE int64_t QueryBlockFloats(const Problem& p) {
+  return 2 * p.d * kTile + 3 * kTile;
 }
 
 template <class T>
@@ -200,6 +227,9 @@ static void StartBlock(const Problem& p, const Tokens& tokens, int64_t number,
   block->outputs = block->queries + p.d * kTile;
   block->peaks = block->outputs + p.d * kTile;
   block->sums = block->peaks + kTile;
+  block->segments =
+      PackSegments(tokens, block->first, block->count,
+                   reinterpret_cast<int32_t*>(block->sums + kTile));
   PackRows(tokens.Row<T>(p.query, block->first), tokens.stride, block->count,
            p.d, p.d, QueryFactor(p.d), rows);
   Transpose(rows, p.d, block->count, p.d, block->queries);
@@ -235,8 +265,7 @@ static void FinishBlock(const Problem& p, const Item& item,
 }
 
 static int64_t ForwardScratch(const Problem& p, int64_t num_blocks) {
-  const int64_t block = 2 * p.d * kTile + 2 * kTile;
-  return num_blocks * block + 2 * kTile * p.d + kTile * kTile;
+  return num_blocks * QueryBlockFloats(p) + 2 * kTile * p.d + kTile * kTile;
 }
 
 // A tile of keys is packed once and shown to every block of the item: blocks
@@ -254,6 +283,11 @@ static void AttendTiles(const Problem& p, const Tokens& tokens, Band band,
   KeyTile tile;
   for (int64_t k = first / kTile * kTile; k < last; k += kTile) {
     if (!StartKeyTile(tokens, k, &tile)) continue;
+    bool any = false;
+    for (int64_t i = 0; i < num; ++i) {
+      any |= !Apart(blocks[i].segments, tile.segments);
+    }
+    if (!any) continue;
     PackKeys<T>(tokens, key, tile, p.d, p.d, keys);
     tile.values_finite = PackKeys<T>(tokens, value, tile, p.d, p.d, values);
     const int64_t next = k + kTile;
@@ -272,12 +306,11 @@ template <class T>
 static void ForwardItem(const Problem& p, const Item& item, float* scratch) {
   const Tokens tokens = BandTokens(p, item);
   const int64_t num = item.num_blocks;
-  float* shared = scratch + num * (2 * p.d * kTile + 2 * kTile);
+  float* shared = scratch + num * QueryBlockFloats(p);
   QueryBlock blocks[kMaxForwardBlocks];
   for (int64_t i = 0; i < num; ++i) {
     StartBlock<T>(p, tokens, item.first_block + i,
-                  scratch + i * (2 * p.d * kTile + 2 * kTile), shared,
-                  &blocks[i]);
+                  scratch + i * QueryBlockFloats(p), shared, &blocks[i]);
   }
   if (p.g > 0) {
     AttendTiles<T>(p, GlobalTokens(p, item), kEverywhere, p.global_key,

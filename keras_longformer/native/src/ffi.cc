@@ -44,6 +44,7 @@ const char* Name(ffi::DataType dtype) {
     case ffi::DataType::F32: return "float32";
     case ffi::DataType::BF16: return "bfloat16";
     case ffi::DataType::PRED: return "bool";
+    case ffi::DataType::S32: return "int32";
     case ffi::DataType::F16: return "float16";
     case ffi::DataType::F64: return "float64";
     default: return "another type";
@@ -93,6 +94,7 @@ class Checks {
 struct Operands {
   ffi::AnyBuffer query, key, value, key_mask;
   ffi::AnyBuffer global_key, global_value, global_key_mask;
+  ffi::AnyBuffer segment_ids, global_segment_ids;
 };
 
 // A tensor as Checks sees it, whether operand or result.
@@ -156,6 +158,16 @@ ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
     checks.Shape("global_key_mask", in.global_key_mask, {p.b, p.g},
                  "to go with query and global_key");
   }
+  const bool any_segments = in.segment_ids.element_count() > 0;
+  if (any_segments) {
+    checks.Shape("segment_ids", in.segment_ids, {p.b, p.n}, "to go with query");
+  }
+  if (any_segments && any_global) {
+    checks.Shape("global_segment_ids", in.global_segment_ids, {p.b, p.g},
+                 "to go with query and global_key");
+  }
+  checks.Type("segment_ids", in.segment_ids, ffi::DataType::S32);
+  checks.Type("global_segment_ids", in.global_segment_ids, ffi::DataType::S32);
   checks.Type("key_mask", in.key_mask, ffi::DataType::PRED);
   checks.Type("global_key_mask", in.global_key_mask, ffi::DataType::PRED);
   checks.Type(log_sum.name, log_sum.buffer, ffi::DataType::F32);
@@ -191,6 +203,11 @@ ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
   };
   p.key_mask = mask(in.key_mask);
   p.global_key_mask = mask(in.global_key_mask);
+  if (any_segments) {
+    p.segments = static_cast<const int32_t*>(in.segment_ids.untyped_data());
+    p.global_segments =
+        static_cast<const int32_t*>(in.global_segment_ids.untyped_data());
+  }
   p.log_sum = static_cast<float*>(log_sum.buffer.untyped_data());
   return checks.Error();
 }
@@ -199,12 +216,15 @@ ffi::Error Forward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                    ffi::AnyBuffer key, ffi::AnyBuffer value,
                    ffi::AnyBuffer key_mask, ffi::AnyBuffer global_key,
                    ffi::AnyBuffer global_value, ffi::AnyBuffer global_key_mask,
+                   ffi::AnyBuffer segment_ids,
+                   ffi::AnyBuffer global_segment_ids,
                    ffi::Result<ffi::AnyBuffer> output,
                    ffi::Result<ffi::AnyBuffer> log_sum, int64_t reach,
                    int64_t causal, Dilation dilation) {
   Problem problem;
-  const Operands operands = {query,      key,          value,          key_mask,
-                             global_key, global_value, global_key_mask};
+  const Operands operands = {query,           key,          value,
+                             key_mask,        global_key,   global_value,
+                             global_key_mask, segment_ids,  global_segment_ids};
   const ffi::Error error = Check(
       operands, {{"key", key}, {"value", value}, {"output", *output}},
       {{"global_key", global_key}, {"global_value", global_value}},
@@ -218,7 +238,8 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                     ffi::AnyBuffer key, ffi::AnyBuffer value,
                     ffi::AnyBuffer key_mask, ffi::AnyBuffer global_key,
                     ffi::AnyBuffer global_value, ffi::AnyBuffer global_key_mask,
-                    ffi::AnyBuffer output, ffi::AnyBuffer log_sum,
+                    ffi::AnyBuffer segment_ids,
+                    ffi::AnyBuffer global_segment_ids, ffi::AnyBuffer output, ffi::AnyBuffer log_sum,
                     ffi::AnyBuffer output_gradient,
                     ffi::Result<ffi::AnyBuffer> query_gradient,
                     ffi::Result<ffi::AnyBuffer> key_gradient,
@@ -227,8 +248,9 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                     ffi::Result<ffi::AnyBuffer> global_value_gradient,
                     int64_t reach, int64_t causal, Dilation dilation) {
   Problem problem;
-  const Operands operands = {query,      key,          value,          key_mask,
-                             global_key, global_value, global_key_mask};
+  const Operands operands = {query,           key,          value,
+                             key_mask,        global_key,   global_value,
+                             global_key_mask, segment_ids,  global_segment_ids};
   const ffi::Error error = Check(
       operands,
       {{"key", key},
@@ -265,6 +287,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>()   // global_key (b, g, h, d) or (0, 0, 0, 0)
         .Arg<ffi::AnyBuffer>()   // global_value
         .Arg<ffi::AnyBuffer>()   // global_key_mask (b, g) or (0, 0)
+        .Arg<ffi::AnyBuffer>()   // segment_ids (b, n) int32 or (0, 0)
+        .Arg<ffi::AnyBuffer>()   // global_segment_ids (b, g) int32 or (0, 0)
         .Ret<ffi::AnyBuffer>()   // output (b, n, h, d)
         .Ret<ffi::AnyBuffer>()   // log_sum (b, h, n) float32
         .Attr<int64_t>("reach")
@@ -282,6 +306,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>()   // global_key (b, g, h, d) or (0, 0, 0, 0)
         .Arg<ffi::AnyBuffer>()   // global_value
         .Arg<ffi::AnyBuffer>()   // global_key_mask (b, g) or (0, 0)
+        .Arg<ffi::AnyBuffer>()   // segment_ids (b, n) int32 or (0, 0)
+        .Arg<ffi::AnyBuffer>()   // global_segment_ids (b, g) int32 or (0, 0)
         .Arg<ffi::AnyBuffer>()   // output (b, n, h, d)
         .Arg<ffi::AnyBuffer>()   // log_sum (b, h, n) float32
         .Arg<ffi::AnyBuffer>()   // output_gradient (b, n, h, d)

@@ -23,6 +23,7 @@ struct Case {
   std::vector<int64_t> dilation;
   bool key_mask, global_key_mask;
   DataType dtype;
+  int64_t segments = 0;  // 0: all of one; else of about so many tokens
 };
 
 // A tensor as the kernels get it, and the same numbers as doubles.
@@ -68,7 +69,8 @@ struct Expected {
 
 // Softmax attention of each query over the keys it sees, and its gradients.
 Expected Reference(const Case& c, const uint8_t* key_mask,
-                   const uint8_t* global_mask, const Tensor& q,
+                   const uint8_t* global_mask, const int32_t* segments,
+                   const int32_t* global_segments, const Tensor& q,
                    const Tensor& k, const Tensor& v, const Tensor& gk,
                    const Tensor& gv, const Tensor& grad) {
   Expected e;
@@ -90,6 +92,10 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
         std::vector<Seen> seen;
         for (int64_t j = 0; j < c.g; ++j) {
           if (global_mask && !global_mask[b * c.g + j]) continue;
+          if (segments &&
+              segments[b * c.n + i] != global_segments[b * c.g + j]) {
+            continue;
+          }
           const int64_t at = ((b * c.g + j) * c.h + h) * c.d;
           seen.push_back({&gk.values[at], &gv.values[at], &e.dgk[at],
                           &e.dgv[at], 0});
@@ -99,6 +105,9 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           if ((j - i) % s != 0 || std::llabs(j - i) / s > c.reach) continue;
           if (c.causal && j > i) continue;
           if (key_mask && !key_mask[b * c.n + j]) continue;
+          if (segments && segments[b * c.n + i] != segments[b * c.n + j]) {
+            continue;
+          }
           const int64_t at = ((b * c.n + j) * c.h + h) * c.d;
           seen.push_back(
               {&k.values[at], &v.values[at], &e.dk[at], &e.dv[at], 0});
@@ -169,6 +178,13 @@ bool Check(const Case& c, int number) {
   Bytes key_mask(new uint8_t[c.b * c.n]), global_mask(new uint8_t[c.b * c.g]);
   for (int64_t i = 0; i < c.b * c.n; ++i) key_mask[i] = random() % 4 != 0;
   for (int64_t i = 0; i < c.b * c.g; ++i) global_mask[i] = random() % 3 != 0;
+  std::vector<int32_t> segments(c.b * c.n), global_segments(c.b * c.g);
+  int32_t segment = 0;
+  for (int32_t& s : segments) {
+    if (c.segments && random() % c.segments == 0) segment = random() % 7;
+    s = segment;
+  }
+  for (int32_t& s : global_segments) s = random() % 7;
   Tensor output(c.dtype, size), dq(c.dtype, size), dk(c.dtype, size);
   Tensor dv(c.dtype, size), dgk(c.dtype, globals), dgv(c.dtype, globals);
   std::unique_ptr<float[]> log_sum(new float[c.b * c.h * c.n]);
@@ -181,6 +197,10 @@ bool Check(const Case& c, int number) {
   p.key_mask = c.key_mask ? key_mask.get() : nullptr;
   p.global_key = gk.data.get(), p.global_value = gv.data.get();
   p.global_key_mask = c.global_key_mask ? global_mask.get() : nullptr;
+  if (c.segments) {
+    p.segments = segments.data();
+    p.global_segments = global_segments.data();
+  }
   p.output = output.data.get(), p.log_sum = log_sum.get();
   p.output_gradient = grad.data.get();
   p.query_gradient = dq.data.get(), p.key_gradient = dk.data.get();
@@ -190,8 +210,8 @@ bool Check(const Case& c, int number) {
   Run(p, false, 3);
   Run(p, true, 3);
 
-  const Expected e = Reference(c, p.key_mask, p.global_key_mask, q, k, v, gk,
-                               gv, grad);
+  const Expected e = Reference(c, p.key_mask, p.global_key_mask, p.segments,
+                               p.global_segments, q, k, v, gk, gv, grad);
   const double errors[] = {
       Distance(output, e.output), Distance(dq, e.dq),   Distance(dk, e.dk),
       Distance(dv, e.dv),         Distance(dgk, e.dgk), Distance(dgv, e.dgv)};
@@ -202,11 +222,11 @@ bool Check(const Case& c, int number) {
   if (!good || std::getenv("VERBOSE")) {
     std::printf(
         "%s %s b=%ld n=%ld h=%ld d=%ld g=%ld reach=%ld causal=%d dilation=%ld "
-        "masks=%d%d bf16=%d: output %.1e dq %.1e dk %.1e dv %.1e dgk %.1e dgv "
+        "masks=%d%d segments=%ld bf16=%d: output %.1e dq %.1e dk %.1e dv %.1e dgk %.1e dgv "
         "%.1e\n",
         good ? "good" : "BAD", CurrentKernels()->name, (long)c.b, (long)c.n,
         (long)c.h, (long)c.d, (long)c.g, (long)c.reach, c.causal,
-        (long)c.dilation[0], c.key_mask, c.global_key_mask,
+        (long)c.dilation[0], c.key_mask, c.global_key_mask, (long)c.segments,
         c.dtype == DataType::kBFloat16, errors[0], errors[1], errors[2],
         errors[3], errors[4], errors[5]);
   }
@@ -230,13 +250,15 @@ std::vector<Case> Cases() {
       {1, 129, 1, 256, 2, 63, false, {1}, true, true, f},
       {1, 200, 2, 33, 4, 65, true, {64, 300}, true, false, h},
       {1, 2200, 1, 8, 2, 100, false, {1}, true, true, f},
+      {2, 700, 2, 33, 3, 100, false, {1, 2}, true, true, f, 90},
+      {1, 700, 1, 33, 0, 1000, true, {1}, false, false, h, 200},
   };
   std::mt19937 random(0);
   const auto any = [&](int64_t most) { return int64_t(random() % (most + 1)); };
   for (int i = 0; i < 60; ++i) {
     Case c = {1 + any(1), 1 + any(260), 1 + any(2), 1 + any(70), any(1) * any(70),
               any(any(1) ? 10 : 300), any(1) == 1, {}, any(1) == 1, any(1) == 1,
-              any(3) ? f : h};
+              any(3) ? f : h, any(1) * (1 + any(90))};
     for (int64_t j = 0; j < c.h; ++j) c.dilation.push_back(1 + any(1) * any(9));
     cases.push_back(c);
   }

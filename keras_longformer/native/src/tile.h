@@ -197,6 +197,7 @@ struct Tokens {
   int64_t mask_offset, step;
   int64_t count;
   const uint8_t* mask;
+  const int32_t* segments;
 
   template <class T>
   KLF_INLINE const T* Row(const void* tensor, int64_t i) const {
@@ -209,6 +210,9 @@ struct Tokens {
   KLF_INLINE bool Visible(int64_t i) const {
     return mask == nullptr || mask[mask_offset + i * step] != 0;
   }
+  KLF_INLINE int32_t Segment(int64_t i) const {
+    return segments[mask_offset + i * step];
+  }
 };
 
 static KLF_INLINE Tokens BandTokens(const Problem& p, const Item& item) {
@@ -219,6 +223,7 @@ static KLF_INLINE Tokens BandTokens(const Problem& p, const Item& item) {
   tokens.step = item.dilation;
   tokens.count = item.count;
   tokens.mask = p.key_mask;
+  tokens.segments = p.segments;
   return tokens;
 }
 
@@ -230,7 +235,45 @@ static KLF_INLINE Tokens GlobalTokens(const Problem& p, const Item& item) {
   tokens.step = 1;
   tokens.count = p.g;
   tokens.mask = p.global_key_mask;
+  tokens.segments = p.global_segments;
   return tokens;
+}
+
+// The segments of up to kTile tokens, or null where all are of one.
+struct Segments {
+  const int32_t* ids;
+  int32_t least, most;
+
+  KLF_INLINE const int32_t* From(int64_t i) const {
+    return ids == nullptr ? nullptr : ids + i;
+  }
+};
+
+static Segments Bounded(const int32_t* ids, int64_t count) {
+  Segments segments = {ids, INT32_MAX, INT32_MIN};
+  for (int64_t i = 0; ids != nullptr && i < count; ++i) {
+    if (ids[i] < segments.least) segments.least = ids[i];
+    if (ids[i] > segments.most) segments.most = ids[i];
+  }
+  return segments;
+}
+
+static Segments PackSegments(const Tokens& tokens, int64_t first,
+                             int64_t count, int32_t* ids) {
+  if (tokens.segments == nullptr) return {nullptr, 0, 0};
+  for (int64_t i = 0; i < kTile; ++i) {
+    ids[i] = i < count ? tokens.Segment(first + i) : 0;
+  }
+  return Bounded(ids, count);
+}
+
+// Whether no token of one sees a token of the other, or each sees all.
+static KLF_INLINE bool Apart(const Segments& a, const Segments& b) {
+  return a.ids != nullptr && (a.most < b.least || b.most < a.least);
+}
+static KLF_INLINE bool Alike(const Segments& a, const Segments& b) {
+  return a.ids == nullptr ||
+         (a.least == a.most && b.least == b.most && a.least == b.least);
 }
 
 // Up to kTile keys and which of them the mask lets through.
@@ -239,6 +282,8 @@ struct KeyTile {
   bool all_hidden, any_hidden;
   bool keys_finite, values_finite;
   alignas(64) int32_t seen[kTile];  // -1 or 0, so that it can be and-ed
+  alignas(64) int32_t segment_ids[kTile];
+  Segments segments;  // of `segment_ids`
 };
 
 static bool StartKeyTile(const Tokens& tokens, int64_t first, KeyTile* tile) {
@@ -251,6 +296,8 @@ static bool StartKeyTile(const Tokens& tokens, int64_t first, KeyTile* tile) {
     if (seen) all_hidden = false;
     if (!seen && k < tile->count) any_hidden = true;
   }
+  tile->segments =
+      PackSegments(tokens, first, tile->count, tile->segment_ids);
   tile->all_hidden = all_hidden;
   tile->any_hidden = any_hidden;
   return !all_hidden;

@@ -25,6 +25,7 @@ struct GradientBlock {
   float* query_gradients;   // (q, d), or null: not wanted
   float* log_sum;           // (q,)
   float* delta;             // (q,)
+  Segments segments;
 };
 
 // A tile of keys in the orders the products ask for.
@@ -57,16 +58,16 @@ static Part SeenPart(Band band, int64_t first_query, int64_t queries,
 }
 
 // scores -> P and products (dP) -> dS, zero where a query does not see a key.
-static void SoftenGradient(Band band, bool all_seen, const GradientBlock& block,
-                           const KeyTile& tile, Part part, float* scores,
-                           float* products) {
+static void SoftenGradient(Band band, bool in_band, bool alike,
+                           const GradientBlock& block, const KeyTile& tile,
+                           Part part, float* scores, float* products) {
   const Ints lanes = LaneNumbers();
   for (int64_t q = part.first_q; q < part.last_q; ++q) {
     const Vector log_sum = Broadcast(block.log_sum[q]);
     const Vector delta = Broadcast(block.delta[q]);
     const int64_t offset = block.first + q - tile.first;
-    const int64_t first = all_seen ? 0 : offset + band.first;
-    const int64_t last = all_seen ? kTile : offset + band.last;
+    const int64_t first = in_band ? 0 : offset + band.first;
+    const int64_t last = in_band ? kTile : offset + band.last;
     const Ints first_k = Broadcast(static_cast<int32_t>(first));
     const Ints last_k = Broadcast(static_cast<int32_t>(last));
     for (int64_t k = part.first_k; k < part.last_k; k += kLanes) {
@@ -76,6 +77,11 @@ static void SoftenGradient(Band band, bool all_seen, const GradientBlock& block,
       Ints seen;
       std::memcpy(&seen, tile.seen + k, sizeof(seen));
       seen &= (number >= first_k) & (number <= last_k);
+      if (!alike) {
+        Ints segments;
+        std::memcpy(&segments, tile.segment_ids + k, sizeof(segments));
+        seen &= segments == Broadcast(block.segments.ids[q]);
+      }
       const Vector x = Load(s) - log_sum;
       // Rounding may lift a weight above 1, never far; NaN passes.
       const Vector p = Exp2(x > Vector{} ? Vector{} : x);
@@ -88,14 +94,18 @@ static void SoftenGradient(Band band, bool all_seen, const GradientBlock& block,
 // C[r][:] += A(r, i) * B[i][:] over the pairs in the band only: 0 * NaN must
 // not reach those that do not see it. `rows_are_keys` says what r counts.
 static void MultiplySeenOnly(Band band, int64_t first_query, int64_t first_key,
-                             bool rows_are_keys, Left a, int64_t rows,
-                             const float* b, int64_t depth, int64_t width,
-                             float* c) {
+                             const int32_t* query_segments,
+                             const int32_t* key_segments, bool rows_are_keys,
+                             Left a, int64_t rows, const float* b,
+                             int64_t depth, int64_t width, float* c) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < depth; ++i) {
-      const int64_t q = first_query + (rows_are_keys ? i : r);
-      const int64_t k = first_key + (rows_are_keys ? r : i);
-      if (!Sees(band, q, k)) continue;
+      const int64_t q = rows_are_keys ? i : r;
+      const int64_t k = rows_are_keys ? r : i;
+      if (!Sees(band, first_query + q, first_key + k)) continue;
+      if (key_segments != nullptr && query_segments[q] != key_segments[k]) {
+        continue;
+      }
       const float left = a.p[r * a.row + i * a.step];
       for (int64_t x = 0; x < width; ++x) {
         c[r * width + x] += left * b[i * width + x];
@@ -105,14 +115,15 @@ static void MultiplySeenOnly(Band band, int64_t first_query, int64_t first_key,
 }
 
 static void MultiplySeen(Band band, bool plain, int64_t first_query,
-                         int64_t first_key, bool rows_are_keys, Left a,
-                         int64_t rows, const float* b, int64_t depth,
+                         int64_t first_key, const int32_t* query_segments,
+                         const int32_t* key_segments, bool rows_are_keys,
+                         Left a, int64_t rows, const float* b, int64_t depth,
                          int64_t width, float* c) {
   if (plain) {
     Multiply(a, rows, b, width, depth, width, c, width, true);
   } else {
-    MultiplySeenOnly(band, first_query, first_key, rows_are_keys, a, rows, b,
-                     depth, width, c);
+    MultiplySeenOnly(band, first_query, first_key, query_segments,
+                     key_segments, rows_are_keys, a, rows, b, depth, width, c);
   }
 }
 
@@ -126,6 +137,7 @@ static GradientBlock Half(GradientBlock block, int64_t number, int64_t width) {
   if (block.query_gradients != nullptr) {
     block.query_gradients += shift * width;
   }
+  block.segments = Bounded(block.segments.From(shift), block.count);
   block.log_sum += shift;
   block.delta += shift;
   return block;
@@ -136,6 +148,7 @@ static void AttendGradient(Band band, const GradientBlock& block,
                            const GradientTile& keys, int64_t d, int64_t width,
                            float* scores, float* products) {
   const KeyTile& tile = keys.tile;
+  if (Apart(block.segments, tile.segments)) return;
   const Part part =
       SeenPart(band, block.first, block.count, tile.first, tile.count);
   const int64_t num_q = part.last_q - part.first_q;
@@ -143,8 +156,10 @@ static void AttendGradient(Band band, const GradientBlock& block,
   if (num_q <= 0 || num_k <= 0) return;
   const int64_t first_query = block.first + part.first_q;
   const int64_t first_key = tile.first + part.first_k;
-  const bool all_seen = AllSeen(band, first_query, first_query + num_q - 1,
-                                first_key, first_key + num_k - 1);
+  const bool in_band = AllSeen(band, first_query, first_query + num_q - 1,
+                               first_key, first_key + num_k - 1);
+  const bool alike = Alike(block.segments, tile.segments);
+  const bool all_seen = in_band && alike;
   if (!all_seen && block.count > kTile / 2) {
     for (int64_t i = 0; i < 2; ++i) {
       AttendGradient(band, Half(block, i, width), keys, d, width, scores,
@@ -156,27 +171,31 @@ static void AttendGradient(Band band, const GradientBlock& block,
   const float* output_gradients = block.output_gradients + part.first_q * width;
   const int64_t corner = part.first_q * kTile + part.first_k;
   const int64_t columns = RoundUp(num_k, kLanes);
+  const int32_t* query_segments = block.segments.From(part.first_q);
+  const int32_t* key_segments = tile.segments.From(part.first_k);
 
   Multiply({queries, width, 1}, num_q, keys.keys_by_d + part.first_k, kTile, d,
            columns, scores + corner, kTile, false);
   Multiply({output_gradients, width, 1}, num_q,
            keys.values_by_d + part.first_k, kTile, d, columns,
            products + corner, kTile, false);
-  SoftenGradient(band, all_seen, block, tile, part, scores, products);
+  SoftenGradient(band, in_band, alike, block, tile, part, scores, products);
 
   if (keys.key_gradients != nullptr) {
     const bool plain = all_seen || block.finite;
-    MultiplySeen(band, plain, first_query, first_key, true,
-                 {scores + corner, 1, kTile}, num_k, output_gradients, num_q,
-                 width, keys.value_gradients + part.first_k * width);
-    MultiplySeen(band, plain, first_query, first_key, true,
-                 {products + corner, 1, kTile}, num_k, queries, num_q, width,
+    MultiplySeen(band, plain, first_query, first_key, query_segments,
+                 key_segments, true, {scores + corner, 1, kTile}, num_k,
+                 output_gradients, num_q, width,
+                 keys.value_gradients + part.first_k * width);
+    MultiplySeen(band, plain, first_query, first_key, query_segments,
+                 key_segments, true, {products + corner, 1, kTile}, num_k,
+                 queries, num_q, width,
                  keys.key_gradients + part.first_k * width);
   }
   if (block.query_gradients != nullptr) {
     const bool plain = all_seen || tile.keys_finite;
-    MultiplySeen(band, plain, first_query, first_key, false,
-                 {products + corner, kTile, 1}, num_q,
+    MultiplySeen(band, plain, first_query, first_key, query_segments,
+                 key_segments, false, {products + corner, kTile, 1}, num_q,
                  keys.keys + part.first_k * width, num_k, width,
                  block.query_gradients + part.first_q * width);
   }

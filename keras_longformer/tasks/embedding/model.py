@@ -7,12 +7,14 @@ from keras import ops
 
 from keras_longformer.layers.pooling import LongformerPooling
 from keras_longformer.models.call_inputs import complete
+from keras_longformer.tasks.embedding.labels import TheirPartners
 from keras_longformer.tasks.embedding.loss import RankingLoss
 from keras_longformer.tasks.embedding.loss import SimilarityLoss
 from keras_longformer.tasks.embedding.preprocessor import (
     LongformerEmbedderPreprocessor,
 )
 from keras_longformer.tasks.embedding.served import EmbedderAnswer
+from keras_longformer.tasks.labels import Numbers
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.text.coercion import check_one_of
 
@@ -155,48 +157,24 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
             return RankingLoss(self.temperature)
         return SimilarityLoss()
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Keras' `fit` on tuples of texts.
-
-        Args:
-            x: a tuple of batches of texts, `(texts, partners)`, or a
-                `tf.data.Dataset` of batches `((texts, partners),)`, or
-                `((texts, others), scores)`.
-            y: floats `(b,)`, scores, for `"similarity"` only.
-            *args, **kwargs: those of `keras.Model.fit`.
-        """
-        if isinstance(x, tuple) and self.objective == "similarity":
-            if y is None:
-                raise ValueError(
-                    '`objective="similarity"` needs scores: `fit((texts, '
-                    "others), scores)`. Received: y=None"
-                )
-        elif isinstance(x, tuple) and y is not None:
-            raise ValueError(
-                '`objective="ranking"` takes pairs without scores. Make the '
-                'embedder with `objective="similarity"` for these.'
+    @property
+    def labels(self):
+        """What `fit` learns: scores, or which texts belong together."""
+        if self.objective == "similarity":
+            return Numbers(
+                low=-1,
+                high=1,
+                called="scores",
+                wanted="scores: `fit((texts, others), scores)`",
             )
-        elif isinstance(x, list):
+        return TheirPartners()
+
+    def _fitted_on(self, x):
+        if not isinstance(x, tuple):
             raise ValueError(
                 "`fit` learns from pairs of texts: `fit((texts, partners))`. "
-                "Received: a list of single texts"
+                "Received: single texts"
             )
-        return super().fit(x, y, *args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """Keras' `predict` on texts, or on a tuple of them."""
-        # Keras would widen one graph for both, to tensors of unknown rank.
-        is_tuple = isinstance(x, tuple)
-        if is_tuple != getattr(self, "_predicted_tuple", is_tuple):
-            self.predict_function = None
-        self._predicted_tuple = is_tuple
-        return super().predict(x, *args, **kwargs)
-
-    def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Texts to inputs; rankings get the targets that Keras wants."""
-        if y is None and isinstance(x, tuple) and self.objective == "ranking":
-            y = tf.range(tf.shape(x[0])[0])
-        return super().preprocess_samples(x, y, sample_weight)
 
     def predict_windows(self, x, stride=None, batch_size=8, verbose="auto"):
         """Embeds all of each text, however long.
@@ -213,6 +191,7 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         Returns:
             float32 `(b, hidden_dim)`.
         """
+        x = self.read_texts(x)
         inputs, windows = self.preprocessor.windows(x, stride=stride)
         pooled = keras.Model(self.input, self.pooling_layer.output)
         outputs = pooled.predict(

@@ -8,6 +8,7 @@ from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
 from keras_longformer.tasks.preprocessor import RowPreprocessor
 from keras_longformer.tasks.preprocessor import check_over_long
 from keras_longformer.tasks.preprocessor import without_batch_like
+from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.packing import PadTo
@@ -51,6 +52,11 @@ class LongformerEmbedderPreprocessor(
     preprocessor(x=(["a question", "another"], ["its text", "its text"]))
     ```
     """
+
+    takes = Takes(
+        write="a list of texts, or to train `(texts, partners)`, two lists",
+        tuples=None,
+    )
 
     def __init__(
         self,

@@ -5,6 +5,9 @@ import keras_hub
 
 from keras_longformer.layers.activations import activation_function
 from keras_longformer.models.backbone import initializer
+from keras_longformer.tasks.labels import NoLabels
+from keras_longformer.tasks.masked_lm.head import LongformerMaskedLMHead
+from keras_longformer.tasks.masked_lm.preprocessor import NO_LABELS
 from keras_longformer.tasks.masked_lm.preprocessor import (
     LongformerMaskedLMPreprocessor,
 )
@@ -50,6 +53,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 5.
     """
 
+    labels = NoLabels(NO_LABELS)
     served_cls = MaskAnswer
     said = staticmethod(mask_rows)
     preprocessor_cls = LongformerMaskedLMPreprocessor
@@ -71,7 +75,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         # Layers
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.masked_lm_head = keras_hub.layers.MaskedLMHead(
+        self.masked_lm_head = LongformerMaskedLMHead(
             vocabulary_size=backbone.vocabulary_size,
             token_embedding=backbone.token_embedding,
             intermediate_activation=activation_function(activation),

@@ -10,12 +10,19 @@ from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
 from keras_longformer.tasks.preprocessor import RowPreprocessor
 from keras_longformer.tasks.preprocessor import check_over_long
 from keras_longformer.tasks.preprocessor import without_batch_like
+from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
 from keras_longformer.text.template import start_mask
 from keras_longformer.tokenizers import GraphTokenizer
 from keras_longformer.training.masking import find_tokens
 from keras_longformer.training.masking import mask_tokens
+
+NO_LABELS = (
+    "A masked LM makes its own labels from the texts: write `fit(texts)`; of a "
+    "dataset `dataset.map(lambda text, label: text)`; of pairs `((texts, "
+    "others),)`."
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -86,6 +93,12 @@ class LongformerMaskedLMPreprocessor(
         check_packing(sequence_length, pad_to, truncate)
         check_over_long(over_long)
         _check_rates(mask_selection_rate, mask_token_rate, random_token_rate)
+        if getattr(tokenizer, "mask_token", "") is None:
+            raise ValueError(
+                "Masked language modelling needs a tokenizer with a mask "
+                f"token, and this {type(tokenizer).__name__} has none: make "
+                "it with `mask_token=...`, one of its vocabulary."
+            )
         super().__init__(
             tokenizer=tokenizer,
             sequence_length=sequence_length,
@@ -105,7 +118,16 @@ class LongformerMaskedLMPreprocessor(
     over_long_choices = ("truncate", "head_tail")
 
     def call(self, x, y=None, sample_weight=None):
-        """Returns masked inputs, the tokens to predict and their weights."""
+        """Returns masked inputs, the tokens to predict and their weights.
+
+        Args:
+            x: texts.
+            y: `None`: the labels are the tokens that were masked.
+            sample_weight: floats `(b,)`, which weigh all masked tokens of a
+                text.
+        """
+        if y is not None:
+            raise ValueError(NO_LABELS)
         with tf.device("CPU"):
             inputs = self.padded_inputs(self.text_rows(x).windows)
             token_ids = inputs["token_ids"]
@@ -122,7 +144,11 @@ class LongformerMaskedLMPreprocessor(
             )
         inputs["token_ids"] = masked.token_ids
         inputs["mask_positions"] = masked.mask_positions
-        outputs = (inputs, masked.mask_ids, masked.mask_weights)
+        weights = masked.mask_weights
+        if sample_weight is not None:
+            given = tf.cast(as_labels(sample_weight), weights.dtype)
+            weights *= tf.reshape(given, [-1, 1])
+        outputs = (inputs, masked.mask_ids, weights)
         return without_batch_like(x, outputs)
 
     def fill_mask_preprocess(self, x):

@@ -10,6 +10,7 @@ from keras_longformer.ops.masks import EXCLUDED
 from keras_longformer.tasks.multiple_choice.finetuning import (
     MultipleChoiceFineTuning,
 )
+from keras_longformer.tasks.multiple_choice.labels import RightChoices
 from keras_longformer.tasks.multiple_choice.preprocessor import SCORINGS
 from keras_longformer.tasks.multiple_choice.preprocessor import (
     LongformerMultipleChoicePreprocessor,
@@ -17,8 +18,6 @@ from keras_longformer.tasks.multiple_choice.preprocessor import (
 from keras_longformer.tasks.multiple_choice.said import choice_rows
 from keras_longformer.tasks.multiple_choice.served import ChoiceAnswer
 from keras_longformer.tasks.task import LongformerTask
-from keras_longformer.tasks.task import check_labels
-from keras_longformer.text.coercion import as_ragged
 from keras_longformer.text.coercion import check_one_of
 from keras_longformer.weights.names import DENSE
 
@@ -79,6 +78,7 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
     and appendix.
     """
 
+    labels = RightChoices()
     served_cls = ChoiceAnswer
     finetuning = {"multiple_choice": MultipleChoiceFineTuning}
     said = staticmethod(choice_rows)
@@ -164,29 +164,6 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
         """Returns the accuracy of the choices."""
         return [keras.metrics.SparseCategoricalAccuracy()]
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Keras' `fit` on a dict of questions `x` and the index of each right
-        choice `y`, or a dataset of both."""
-        check_labels(
-            x,
-            y,
-            "the indices of the right choices: `fit(questions, labels)`",
-        )
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, tuple | list):
-            kwargs["validation_data"] = (_as_rows(validation[0]),) + tuple(
-                validation[1:]
-            )
-        return super().fit(_as_rows(x), y, *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """Keras' `evaluate`, on what `fit` takes."""
-        return super().evaluate(_as_rows(x), y, *args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """Keras' `predict`: logits `(b, choices)`."""
-        return super().predict(_as_rows(x), *args, **kwargs)
-
     def hugging_face_config(self):
         config = super().hugging_face_config()
         if self.scoring != "choices":
@@ -265,10 +242,3 @@ def _check_scoring(scoring, preprocessor):
             f"The model has scoring={scoring!r} and its preprocessor "
             f"scoring={preprocessor.scoring!r}: make both with the same."
         )
-
-
-def _as_rows(x):
-    """Lists of lists as ragged tensors, which Keras can cut into batches."""
-    if not isinstance(x, dict):
-        return x
-    return {name: as_ragged(values) for name, values in x.items()}

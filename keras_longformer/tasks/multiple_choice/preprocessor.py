@@ -9,6 +9,7 @@ from keras_longformer.tasks.multiple_choice.candidates import Marks
 from keras_longformer.tasks.multiple_choice.candidates import cut_candidate_rows
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
 from keras_longformer.tasks.preprocessor import RowPreprocessor
+from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
@@ -93,6 +94,12 @@ class LongformerMultipleChoicePreprocessor(
 
     reads = ("question", "context", "choices")
     over_long_choices = ("truncate",)
+    takes = Takes(
+        write='a dict of "choices", and of "question" or "context" or both',
+        alone=False,
+        names={"question": (1,), "context": (1, 2), "choices": (2,)},
+        required=("choices",),
+    )
 
     def __init__(
         self,

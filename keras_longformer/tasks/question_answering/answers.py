@@ -9,13 +9,44 @@ import typing
 
 import tensorflow as tf
 
+from keras_longformer.tasks.labels import Labels
 from keras_longformer.text.coercion import as_tensor
 from keras_longformer.text.coercion import as_texts
+from keras_longformer.text.columns import any_column
+from keras_longformer.text.columns import frame_columns
+from keras_longformer.text.columns import is_frame
+from keras_longformer.text.columns import text_column
 from keras_longformer.text.windows import Windows
 from keras_longformer.tokenizers.contract import Tokens
 
 NO_TOKEN = -1  # Where a row has fewer answers than others.
 _MOST_CHARACTERS = 2**32
+
+
+class AnswerLabels(Labels):
+    """Answers: a dict of `"text"` and `"start"`, one or several a question."""
+
+    called = "answers"
+    wanted = "answers: `fit(x, y)`"
+
+    def read(self, y, x):
+        if is_frame(y):
+            y = frame_columns(y)
+        check_answers(y)
+        starts = any_column(y["start"], 'Answers\' "start"')
+        if starts.dtype == tf.string:
+            raise TypeError(
+                'Answers\' "start" must be characters, ints. Received: strings.'
+            )
+        texts = text_column(y["text"], 'Answers\' "text"', (1, 2))
+        if isinstance(texts, tf.RaggedTensor) and not isinstance(
+            starts, tf.RaggedTensor
+        ):
+            starts = tf.RaggedTensor.from_tensor(starts)
+        return {"text": texts, "start": tf.cast(starts, tf.int32)}
+
+    def in_graph(self, y, x):
+        return y
 
 
 class Answers(typing.NamedTuple):
@@ -140,13 +171,7 @@ def readable(texts: tf.Tensor) -> tf.Tensor:
 
 def _dense_answers(y):
     """Returns string `(b, a)` and int32 `(b, a)`, "" and -1 for none."""
-    if not isinstance(y, dict) or set(y) != {"text", "start"}:
-        received = sorted(y) if isinstance(y, dict) else type(y).__name__
-        raise ValueError(
-            'Answers are a dict of "text", as it stands in the context, and '
-            '"start", the character of the context where it starts. '
-            f"Received: {received}"
-        )
+    check_answers(y)
     texts, starts = as_answers(y).values()
     if isinstance(texts, tf.RaggedTensor):
         texts = texts.to_tensor("")
@@ -161,6 +186,17 @@ def _dense_answers(y):
     )
     with tf.control_dependencies([] if check is None else [check]):
         return tf.identity(texts), tf.cast(starts, tf.int32)
+
+
+def check_answers(y) -> None:
+    """Raises `ValueError` where `y` is no dict of answers."""
+    if not isinstance(y, dict) or set(y) != {"text", "start"}:
+        received = sorted(y) if isinstance(y, dict) else type(y).__name__
+        raise ValueError(
+            'Answers are a dict of "text", as it stands in the context, and '
+            '"start", the character of the context where it starts. '
+            f"Received: {received}"
+        )
 
 
 def as_answers(y: dict) -> dict[str, tf.Tensor | tf.RaggedTensor]:

@@ -5,7 +5,7 @@ import keras_hub
 
 from keras_longformer.models.backbone import initializer
 from keras_longformer.ops.masks import EXCLUDED
-from keras_longformer.tasks.question_answering.answers import as_answers
+from keras_longformer.tasks.question_answering.answers import AnswerLabels
 from keras_longformer.tasks.question_answering.answers import text_of_tokens
 from keras_longformer.tasks.question_answering.finetuning import (
     QuestionAnsweringFineTuning,
@@ -27,7 +27,6 @@ from keras_longformer.tasks.question_answering.spans import best_spans
 from keras_longformer.tasks.question_answering.spans import merge_spans
 from keras_longformer.tasks.question_answering.spans import name_answers
 from keras_longformer.tasks.task import LongformerTask
-from keras_longformer.tasks.task import check_labels
 from keras_longformer.weights.names import DENSE
 
 
@@ -70,6 +69,7 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), 6.
     """
 
+    labels = AnswerLabels()
     served_cls = SpanAnswer
     finetuning = {"question_answering": QuestionAnsweringFineTuning}
     said = staticmethod(answer_rows)
@@ -114,14 +114,6 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
         """Returns a `SpanAccuracy`."""
         return [SpanAccuracy()]
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Keras' `fit` on questions and contexts `x` and answers `y`, or a
-        dataset of both, as the preprocessor takes them."""
-        check_labels(x, y, "answers: `fit(x, y)`")
-        if isinstance(y, dict) and set(y) == {"text", "start"}:
-            y = as_answers(y)  # Lists of unequal lengths, too.
-        return super().fit(x, y, *args, **kwargs)
-
     def preprocess_samples(self, *args, **kwargs):
         self._check_question_limit()
         return super().preprocess_samples(*args, **kwargs)
@@ -143,8 +135,8 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
         with the question before each; the best spans of all of them count.
 
         Args:
-            questions: list of str.
-            contexts: list of str, one for each question.
+            questions: texts, in a list or an array or as `fit` takes them.
+            contexts: texts, one for each question; or one string each.
             num_best: int, how many answers to each question, `k`.
             max_answer_length: int, the most tokens of an answer.
             stride: int, how many tokens further each window begins than the
@@ -165,12 +157,12 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
             where there are fewer, "", 0, 0 and -1e9.
         """
         self._check_question_limit()
-        if isinstance(questions, str) or isinstance(contexts, str):
+        if isinstance(questions, str) != isinstance(contexts, str):
             raise ValueError(
                 "`answer` takes a list of questions and one of contexts. "
                 "Received: a string; put it into a list."
             )
-        x = {"question": questions, "context": contexts}
+        x = self.read_texts({"question": questions, "context": contexts})
         inputs, rows = self.preprocessor.window_rows(x, stride)
         spans = self.merge_windows(
             self.predict_packed(inputs, batch_size, verbose),

@@ -9,6 +9,7 @@ from keras_longformer.tasks.preprocessor import RowPreprocessor
 from keras_longformer.tasks.question_answering.answers import as_answers
 from keras_longformer.tasks.question_answering.answers import find_answers
 from keras_longformer.tasks.question_answering.answers import mark_answers
+from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
@@ -99,6 +100,13 @@ class LongformerQuestionAnsweringPreprocessor(
 
     reads = ("question", "context")
     over_long_choices = ("truncate", "windows")
+    takes = Takes(
+        write='a dict of "question" and "context", or `(questions, contexts)`',
+        alone=False,
+        tuples=(2,),
+        names={"question": (1,), "context": (1,)},
+        required=("question", "context"),
+    )
 
     def __init__(
         self,

@@ -3,14 +3,11 @@
 import keras
 import keras_hub
 import numpy as np
-import tensorflow as tf
 
 from keras_longformer.models.backbone import initializer
 from keras_longformer.tasks.class_names import check_class_names
-from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.class_names import read_num_classes
 from keras_longformer.tasks.task import LongformerTask
-from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.text_classification import problem_types
 from keras_longformer.tasks.text_classification.finetuning import (
     ClassFineTuning,
@@ -185,11 +182,6 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
             self.problem_type, self.activation, self.threshold
         )
 
-    def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Texts to inputs, and names of classes to their indices."""
-        y = class_indices(y, self.class_names)
-        return super().preprocess_samples(x, y, sample_weight)
-
     def decode_predictions(self, outputs):
         """Says in words what `predict` or `predict_windows` has said.
 
@@ -217,24 +209,22 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
             for best, is_above in zip(order, above, strict=True)
         ]
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Keras' `fit` on texts `x` and labels `y`, or a dataset of both.
+    @property
+    def labels(self):
+        """What `fit` learns, by the problem type and the loss."""
+        return problem_types.labels_of(
+            self.problem_type,
+            getattr(self, "loss", None),
+            self.num_classes,
+            self.class_names,
+        )
 
-        Pairs of texts are `x=(texts, others)`; a dataset's are
-        `((text, other), label)`. The preprocessor keeps which of the two it
-        was (`num_texts`), and an export takes as many.
-        """
-        check_labels(x, y, "labels: `fit(texts, labels)`")
-        self._keep_num_texts(x)
-        return super().fit(x, y, *args, **kwargs)
-
-    def _keep_num_texts(self, x):
-        if not hasattr(self.preprocessor, "num_texts") or x is None:
+    def _fitted_on(self, x):
+        """The preprocessor keeps how many texts an example has, since an
+        export takes as many."""
+        if not hasattr(self.preprocessor, "num_texts"):
             return
-        if isinstance(x, tf.data.Dataset):
-            element = x.element_spec
-            x = element[0] if isinstance(element, tuple) else element
-        given = len(x) if isinstance(x, tuple) else 1
+        given = len(x) if isinstance(x, tuple | dict) else 1
         fitted = self.preprocessor.num_texts
         if fitted is not None and fitted != given:
             raise ValueError(

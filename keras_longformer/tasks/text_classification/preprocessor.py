@@ -7,6 +7,7 @@ from keras_longformer.tasks.preprocessor import PAIR
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
 from keras_longformer.tasks.preprocessor import RowPreprocessor
 from keras_longformer.tasks.preprocessor import check_over_long
+from keras_longformer.tasks.reading import TEXT_OR_PAIR
 from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import check_packing
@@ -87,6 +88,13 @@ class LongformerTextClassifierPreprocessor(
     def reads(self) -> tuple[str, ...]:
         """The texts of an example: `text`, and of pairs `text_pair`."""
         return PAIR[: self.num_texts or 1]
+
+    @property
+    def takes(self):
+        """What `x` may be: texts or pairs, until it is known which."""
+        if self.num_texts is None:
+            return TEXT_OR_PAIR
+        return TEXT_OR_PAIR._replace(usual=self.num_texts)
 
     @property
     def over_long_choices(self) -> tuple[str, ...]:

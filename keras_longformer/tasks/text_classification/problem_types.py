@@ -11,6 +11,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from keras_longformer.tasks.class_labels import ManyClasses
+from keras_longformer.tasks.class_labels import labels_of_loss
+from keras_longformer.tasks.labels import Labels
+from keras_longformer.tasks.labels import Numbers
+
 PROBLEM_TYPES = ("single_label", "multi_label", "regression")
 
 
@@ -63,6 +68,15 @@ def default_metrics(problem_type: str, activation, threshold) -> list:
             threshold = as_logits(threshold)
         return [MultiLabelAccuracy(threshold)]
     return [keras.metrics.SparseCategoricalAccuracy()]
+
+
+def labels_of(problem_type, loss, num_classes, class_names) -> Labels:
+    """Returns what `fit` learns, for a problem type and a loss."""
+    if problem_type == "regression":
+        return Numbers(num_classes)
+    if problem_type == "multi_label":
+        return ManyClasses(num_classes, class_names)
+    return labels_of_loss(loss, num_classes, class_names)
 
 
 def as_logits(threshold: float | Sequence[float]):

@@ -6,11 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.models.backbone import initializer
+from keras_longformer.tasks.class_labels import labels_of_loss
 from keras_longformer.tasks.class_names import check_class_names
-from keras_longformer.tasks.class_names import class_indices
 from keras_longformer.tasks.class_names import read_num_classes
 from keras_longformer.tasks.task import LongformerTask
-from keras_longformer.tasks.task import check_labels
 from keras_longformer.tasks.token_classification.finetuning import (
     TokenClassificationFineTuning,
 )
@@ -20,7 +19,6 @@ from keras_longformer.tasks.token_classification.preprocessor import (
 from keras_longformer.tasks.token_classification.said import word_rows
 from keras_longformer.tasks.token_classification.served import WordAnswer
 from keras_longformer.tasks.token_classification.words import words_of_tokens
-from keras_longformer.text.coercion import as_ragged
 from keras_longformer.text.merging import tokens_of_windows
 from keras_longformer.weights.names import DENSE
 
@@ -148,48 +146,13 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
         """Returns the accuracy over labelled words."""
         return [keras.metrics.SparseCategoricalAccuracy()]
 
-    def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """Keras' `fit` on words `x` and a label for each, or a dataset.
-
-        Args:
-            x: words, `(b, words)` strings, in lists or ragged tensors, or
-                texts `(b,)`, whose words are what whitespace separates; or a
-                `tf.data.Dataset` of `(x, y)`.
-            y: a label for each word, `(b, words)`: ints, or `class_names`.
-            *args, **kwargs: those of `keras.Model.fit`.
-            sample_weight: floats `(b,)` or `(b, words)`.
-        """
-        check_labels(x, y, "labels: `fit(words, labels)`")
-        if isinstance(kwargs.get("validation_data"), tuple | list):
-            kwargs["validation_data"] = tuple(
-                as_ragged(value) for value in kwargs["validation_data"]
-            )
-        return super().fit(
-            as_ragged(x),
-            as_ragged(y),
-            *args,
-            sample_weight=as_ragged(sample_weight),
-            **kwargs,
+    @property
+    def labels(self):
+        """What `fit` learns: a class for each word."""
+        loss = getattr(self, "loss", None)
+        return labels_of_loss(
+            loss, self.num_classes, self.class_names, words=True
         )
-
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """Keras' `evaluate`, on what `fit` takes."""
-        return super().evaluate(
-            as_ragged(x),
-            as_ragged(y),
-            *args,
-            sample_weight=as_ragged(sample_weight),
-            **kwargs,
-        )
-
-    def predict(self, x, *args, **kwargs):
-        """Keras' `predict`: outputs of tokens, `(b, n, num_classes)`."""
-        return super().predict(as_ragged(x), *args, **kwargs)
-
-    def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Words to inputs, and names of classes to their indices."""
-        y = class_indices(y, self.class_names)
-        return super().preprocess_samples(x, y, sample_weight)
 
     def predict_words(self, x, stride=None, batch_size=8, verbose="auto"):
         """Predicts for each word, of texts however long.
@@ -205,6 +168,7 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
             A list of float32 arrays `(words, num_classes)`, one a text. An
             empty word has zeros.
         """
+        x = self.read_texts(x)
         inputs, rows = self.preprocessor.window_rows(x, stride)
         outputs = self.merge_windows(
             self.predict_packed(inputs, batch_size, verbose), rows.windows

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_longformer.tasks.preprocessor import SEQUENCE_LENGTH
 from keras_longformer.tasks.preprocessor import RowPreprocessor
+from keras_longformer.tasks.reading import Takes
 from keras_longformer.tasks.token_classification.words import Words
 from keras_longformer.tasks.token_classification.words import WordTokens
 from keras_longformer.tasks.token_classification.words import as_words
@@ -76,6 +77,10 @@ class LongformerTokenClassifierPreprocessor(
     """
 
     over_long_choices = ("truncate", "windows")
+    takes = Takes(
+        write="words, a list of lists of strings, or a list of texts",
+        ranks=(1, 2),
+    )
 
     def __init__(
         self,

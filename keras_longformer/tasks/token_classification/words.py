@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.text.coercion import as_texts
-from keras_longformer.tokenizers.byte_pair.words import SPACE
-from keras_longformer.tokenizers.byte_pair.words import CharacterClasses
-from keras_longformer.tokenizers.byte_pair.words import shifted_right
+from keras_longformer.tokenizers.characters import SPACE
+from keras_longformer.tokenizers.characters import CharacterClasses
+from keras_longformer.tokenizers.characters import shifted_right
 
 
 class Words(typing.NamedTuple):

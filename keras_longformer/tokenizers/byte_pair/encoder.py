@@ -12,6 +12,7 @@ The way from texts to ids, all in stock TensorFlow operations:
 """
 
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -19,20 +20,18 @@ from keras_longformer.tokenizers.byte_pair.merge_tables import (
     build_merge_tables,
 )
 from keras_longformer.tokenizers.byte_pair.merges import MergeLoop
-from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
-from keras_longformer.tokenizers.byte_pair.special_tokens import (
-    find_special_tokens,
-)
 from keras_longformer.tokenizers.byte_pair.vocabulary import Vocabulary
 from keras_longformer.tokenizers.byte_pair.vocabulary import token_bytes
-from keras_longformer.tokenizers.byte_pair.words import BLANK
-from keras_longformer.tokenizers.byte_pair.words import CharacterClasses
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
-from keras_longformer.tokenizers.byte_pair.words import marks
-from keras_longformer.tokenizers.byte_pair.words import shifted_left
-from keras_longformer.tokenizers.byte_pair.words import shifted_right
 from keras_longformer.tokenizers.byte_pair.words import word_starts
+from keras_longformer.tokenizers.characters import BLANK
+from keras_longformer.tokenizers.characters import CharacterClasses
+from keras_longformer.tokenizers.characters import cpu_constant
+from keras_longformer.tokenizers.characters import marks
+from keras_longformer.tokenizers.characters import shifted_left
+from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.contract import Tokens
+from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import find_tokens
 
 NOT_A_TOKEN = -1
 
@@ -66,42 +65,63 @@ class BytePairEncoder:
 
     Args:
         vocabulary: the tokens and merges.
+        unknown_id: the id of a byte that has no token, or `None` where each
+            byte that stands in UTF-8 has one.
         add_prefix_space: puts a space before a text (and before what follows
             a special token) that does not begin with one.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, add_prefix_space: bool = False
+        self,
+        vocabulary: Vocabulary,
+        *,
+        unknown_id: int | None,
+        add_prefix_space: bool = False,
     ):
         self._add_prefix_space = add_prefix_space
         self._classes = CharacterClasses()
-        unknown_id = vocabulary.tokens[UNKNOWN]
         tables = build_merge_tables(
-            vocabulary.merges, vocabulary.tokens, unknown_id
+            vocabulary.merges,
+            vocabulary.tokens,
+            NOT_A_TOKEN if unknown_id is None else unknown_id,
         )
         self._merge = MergeLoop(tables)
         self._token_ids = cpu_constant(tables.token_ids)
         sizes = [len(text) for text in vocabulary.token_bytes_by_id()]
-        sizes[unknown_id] = 1  # It stands for one byte that has no token.
+        if unknown_id is not None:
+            sizes[unknown_id] = 1  # It stands for one byte without a token.
         self._id_sizes = cpu_constant(sizes, tf.int32)
         self.word_table = self._build_word_table(vocabulary)
 
+    def encode_words(
+        self, words: tf.Tensor, special_tokens: Sequence[AddedToken] = ()
+    ) -> tf.RaggedTensor:
+        """Returns `encode`'s ids of words within a text.
+
+        Each has a space before it, in the same places as a whole text has
+        with `add_prefix_space`.
+        """
+        characters = self._characters(words, special_tokens)
+        if not self._add_prefix_space:
+            characters = _with_prefix_spaces(characters)
+        return self._encode_characters(characters)[0]
+
     def encode(
-        self, texts: tf.Tensor, special_tokens: dict[str, int] | None = None
+        self, texts: tf.Tensor, special_tokens: Sequence[AddedToken] = ()
     ) -> tf.RaggedTensor:
         """Returns the int32 ragged `(b, None)` ids of string `(b,)` texts.
 
         Args:
             texts: the texts, UTF-8.
-            special_tokens: tokens to cut out of the texts, with their ids;
-                without it their characters are text like any other.
+            special_tokens: tokens to cut out of the texts; without them
+                their characters are text like any other.
         """
         characters = self._characters(texts, special_tokens)
         ids, _ = self._encode_characters(characters)
         return ids
 
     def encode_with_offsets(
-        self, texts: tf.Tensor, special_tokens: dict[str, int] | None = None
+        self, texts: tf.Tensor, special_tokens: Sequence[AddedToken] = ()
     ) -> Tokens:
         """Returns `encode`'s ids and where in its text each comes from.
 
@@ -131,11 +151,8 @@ class BytePairEncoder:
             piece_starts=text_starts,
         )
         if special_tokens:
-            pieces = find_special_tokens(
-                code_points,
-                self._classes(code_points),
-                text_starts,
-                special_tokens,
+            pieces = find_tokens(
+                code_points, text_starts, special_tokens, self._classes
             )
             characters = characters._replace(
                 piece_starts=pieces.starts, special_ids=pieces.special_ids
@@ -199,6 +216,15 @@ class BytePairEncoder:
         owners = tf.repeat(tf.range(tf.size(words)), sizes)
         tokens, owners = self._merge(tf.cast(data, tf.int32), owners, sizes)
         return tf.gather(self._token_ids, tokens), owners
+
+    def cut_tokens(self, tokens: Sequence[bytes]) -> list[bytes]:
+        """Returns those whose own bytes merge into more than one token."""
+        if not tokens:
+            return []
+        with tf.device("CPU"):
+            _, owners = self._merge_bytes(tf.constant(tokens))
+            counts = tf.math.bincount(owners, minlength=len(tokens)).numpy()
+        return [t for t, n in zip(tokens, counts, strict=True) if n != 1]
 
     def _build_word_table(
         self, vocabulary: Vocabulary

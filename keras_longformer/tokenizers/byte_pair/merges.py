@@ -9,8 +9,8 @@ saying which word each belongs to.
 import tensorflow as tf
 
 from keras_longformer.tokenizers.byte_pair.merge_tables import MergeTables
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
-from keras_longformer.tokenizers.byte_pair.words import shifted_right
+from keras_longformer.tokenizers.characters import cpu_constant
+from keras_longformer.tokenizers.characters import shifted_right
 
 NO_RULE = tf.int32.max
 # A longer word, seldom text, gets its own loop: fewer rounds, dearer ones.

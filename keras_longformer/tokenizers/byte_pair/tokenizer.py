@@ -1,5 +1,6 @@
 """`LongformerTokenizer`: the byte-level BPE as a KerasHub tokenizer."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -14,19 +15,32 @@ from keras_longformer.text.coercion import flat
 from keras_longformer.text.template import RowTemplate
 from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
 from keras_longformer.tokenizers.byte_pair.graphs import EncoderGraphs
+from keras_longformer.tokenizers.byte_pair.hugging_face import must_keep_whole
 from keras_longformer.tokenizers.byte_pair.hugging_face import read_files
 from keras_longformer.tokenizers.byte_pair.hugging_face import write_files
+from keras_longformer.tokenizers.byte_pair.refusals import missing_byte_problems
 from keras_longformer.tokenizers.byte_pair.special_tokens import END
 from keras_longformer.tokenizers.byte_pair.special_tokens import MASK
 from keras_longformer.tokenizers.byte_pair.special_tokens import PAD
-from keras_longformer.tokenizers.byte_pair.special_tokens import SPECIAL_TOKENS
 from keras_longformer.tokenizers.byte_pair.special_tokens import START
 from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
 from keras_longformer.tokenizers.byte_pair.vocabulary import PathLike
 from keras_longformer.tokenizers.byte_pair.vocabulary import Vocabulary
-from keras_longformer.tokenizers.byte_pair.words import cpu_constant
+from keras_longformer.tokenizers.byte_pair.vocabulary import read_tokens
+from keras_longformer.tokenizers.byte_pair.vocabulary import token_bytes
+from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.contract import GraphTokenizer
 from keras_longformer.tokenizers.contract import Tokens
+from keras_longformer.tokenizers.hugging_face import refuse
+from keras_longformer.tokenizers.post_processors import RowTokens
+from keras_longformer.tokenizers.special_tokens import NO_ID
+from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import as_added_token
+from keras_longformer.tokenizers.special_tokens import check_tokens
+from keras_longformer.tokenizers.special_tokens import raise_for
+from keras_longformer.tokenizers.special_tokens import tokens_in_text
+from keras_longformer.tokenizers.special_tokens import with_control_tokens
+from keras_longformer.tokenizers.special_tokens import with_ids
 
 VOCABULARY_FILE = "vocabulary.json"
 MERGES_FILE = "merges.txt"
@@ -50,24 +64,38 @@ class LongformerTokenizer(GraphTokenizer):
 
     Text that holds `"</s>"` is text like any other by default: nobody can
     smuggle special tokens into a request. `special_tokens_in_text` turns that
-    round.
+    round. Tokens that were added, such as `"[ENTITY]"`, are found in every
+    text, as Hugging Face finds them.
 
     Args:
         vocabulary: dict from token to id, or the path of a `vocab.json`.
-            `<s>`, `<pad>`, `</s>`, `<unk>` and `<mask>` must be in it, with
-            any ids. A byte that has no token becomes `<unk>`.
+            `<s>`, `<pad>`, `</s>`, `<unk>` and `<mask>`, or what stands for
+            them, must be in it, with any ids. A byte that has no token
+            becomes `<unk>`.
         merges: list of merge rules, or the path of a `merges.txt`.
         sequence_length: int or `None`. Pads with `<pad>`, or cuts off, to so
             many tokens.
         add_prefix_space: whether a text gets a space before its first word,
             so that this word has the same ids as within a text.
-        special_tokens_in_text: `False`: none is recognised in text; `True`:
-            all five are cut out of text as in Hugging Face, `<mask>` with the
-            whitespace before it; or a list of those to cut out.
+        special_tokens_in_text: `False`: no control token is recognised in
+            text; `True`: all are cut out of text as in Hugging Face, `<mask>`
+            with the whitespace before it; or a list of those to cut out.
         max_text_bytes: int or `None`. A longer text is an
             `InvalidArgumentError`, so that one request cannot take a server
             for minutes.
         dtype: the integer type of the ids.
+        start_token, end_token, pad_token, unk_token, mask_token: str, the
+            control tokens; the last two may be `None`: there is none.
+        bos_token, eos_token: str, what Hugging Face calls so, where that is
+            another than `start_token` (its `cls_token`) and `end_token` (its
+            `sep_token`). They control as well.
+        added_tokens: list of str, or of `AddedToken` with its flags, or of
+            dicts of those: what is found in texts before anything else. One
+            that is not in the vocabulary gets the next free id. Of the
+            control tokens it says the flags only.
+        row_tokens: dict of `start`, `between` and `end`, lists of tokens, and
+            `token_types`, of a `RowTemplate`; by default RoBERTa's,
+            `<s> a </s></s> b </s>`.
 
     Example:
 
@@ -81,6 +109,8 @@ class LongformerTokenizer(GraphTokenizer):
     ```
     """
 
+    opens_every_kind = True  # It is the door to all of them.
+
     def __init__(
         self,
         vocabulary: dict[str, int] | PathLike | None = None,
@@ -90,6 +120,16 @@ class LongformerTokenizer(GraphTokenizer):
         special_tokens_in_text: bool | Sequence[str] = False,
         max_text_bytes: int | None = MAX_TEXT_BYTES,
         dtype: str = "int32",
+        *,
+        start_token: str = START,
+        end_token: str = END,
+        pad_token: str = PAD,
+        unk_token: str | None = UNKNOWN,
+        mask_token: str | None = MASK,
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        added_tokens: Sequence[AddedToken | dict | str] = (),
+        row_tokens: RowTokens | dict | None = None,
         **kwargs,
     ):
         super().__init__(dtype=dtype, **kwargs)
@@ -106,12 +146,28 @@ class LongformerTokenizer(GraphTokenizer):
         self.add_prefix_space = add_prefix_space
         self.special_tokens_in_text = special_tokens_in_text
         self.max_text_bytes = max_text_bytes
-        _chosen_special_tokens(special_tokens_in_text)  # Raises early.
-        self._add_special_token(START, "start_token")
-        self._add_special_token(PAD, "pad_token")
-        self._add_special_token(END, "end_token")
-        self._add_special_token(UNKNOWN, "unk_token")
-        self._add_special_token(MASK, "mask_token")
+        self.bos_token = bos_token or start_token
+        self.eos_token = eos_token or end_token
+        self.row_tokens = RowTokens.of(row_tokens)
+        for name, token in (
+            ("start_token", start_token),
+            ("pad_token", pad_token),
+            ("end_token", end_token),
+            ("unk_token", unk_token),
+            ("mask_token", mask_token),
+        ):
+            if token is not None:
+                self._add_special_token(token, name)
+            else:
+                setattr(self, name, None)
+                setattr(self, f"{name}_id", None)
+        self.added_tokens = with_control_tokens(
+            [as_added_token(token) for token in added_tokens],
+            self.control_tokens,
+            mask_token,
+        )
+        tokens_in_text((), self.control_tokens, special_tokens_in_text)
+        raise_for(check_tokens(self.added_tokens))
         self.set_vocabulary_and_merges(vocabulary, merges)
 
     # Text to ids and back
@@ -129,7 +185,7 @@ class LongformerTokenizer(GraphTokenizer):
             ragged for more, dense with `sequence_length`.
         """
         texts = as_texts(inputs)
-        chosen = self._special_token_ids_in_text(special_tokens_in_text)
+        chosen = self._tokens_in_text(special_tokens_in_text)
         ids = self._graphs.encode(flat(texts), chosen)
         return self._shaped(ids, texts, self.pad_token_id)
 
@@ -153,7 +209,7 @@ class LongformerTokenizer(GraphTokenizer):
             offsets 0.
         """
         texts = as_texts(inputs)
-        chosen = self._special_token_ids_in_text(special_tokens_in_text)
+        chosen = self._tokens_in_text(special_tokens_in_text)
         tokens = self._graphs.encode_with_offsets(flat(texts), chosen)
         return Tokens(
             ids=self._shaped(tokens.ids, texts, self.pad_token_id),
@@ -171,9 +227,8 @@ class LongformerTokenizer(GraphTokenizer):
         Args:
             words: string `(w,)`.
         """
-        has_blank = tf.equal(tf.strings.substr(words, 0, 1), " ")
-        has_blank |= tf.equal(words, "")
-        return self.tokenize(tf.where(has_blank, words, " " + words))
+        ids = self._graphs.encode_words(words, self._tokens_in_text(None))
+        return tf.cast(ids, self.compute_dtype)
 
     def detokenize(self, inputs, skip_special_tokens=False):
         """Returns the text that token ids stand for.
@@ -200,14 +255,17 @@ class LongformerTokenizer(GraphTokenizer):
                 texts, "UTF-8", "UTF-8", errors="replace"
             )
 
-    def _special_token_ids_in_text(self, choice) -> dict[str, int]:
+    def _tokens_in_text(self, choice) -> tuple[AddedToken, ...]:
+        """Returns the tokens to look for, the same tuple for a choice."""
         self._check_vocabulary()
         if choice is None:
             choice = self.special_tokens_in_text
-        tokens = self._vocabulary.tokens
-        return {
-            token: tokens[token] for token in _chosen_special_tokens(choice)
-        }
+        return self._graphs.chosen(
+            choice,
+            lambda: tokens_in_text(
+                self.added_tokens, self.control_tokens, choice
+            ),
+        )
 
     def _shaped(self, ids, texts, padding):
         """Gives flat ragged `(texts, None)` ids the axes of `texts`."""
@@ -230,13 +288,41 @@ class LongformerTokenizer(GraphTokenizer):
         return ids
 
     @property
+    def rows(self) -> RowTokens:
+        """The tokens of rows, RoBERTa's where none were given."""
+        if self.row_tokens is not None:
+            return self.row_tokens
+        end = self.end_token
+        return RowTokens((self.start_token,), (end, end), (end,))
+
+    @property
     def row_template(self) -> RowTemplate:
-        """RoBERTa's rows, `<s> a </s>` and `<s> a </s></s> b </s>`."""
-        return RowTemplate(
-            start=(self.start_token_id,),
-            between=(self.end_token_id, self.end_token_id),
-            end=(self.end_token_id,),
-            pad=self.pad_token_id,
+        """The rows that the model was trained on, in ids."""
+        return self.rows.template(self.token_to_id, self.pad_token_id)
+
+    @property
+    def control_tokens(self) -> list[str]:
+        """The special tokens that no text may hold by default."""
+        tokens = (
+            self.start_token,
+            self.pad_token,
+            self.end_token,
+            self.unk_token,
+            self.mask_token,
+            self.bos_token,
+            self.eos_token,
+        )
+        return [t for t in dict.fromkeys(tokens) if t is not None]
+
+    @property
+    def special_token_ids(self) -> list[int]:
+        """The ids of control tokens and of added ones that are special."""
+        self._check_vocabulary()
+        control = self.control_tokens
+        return sorted(
+            token.id
+            for token in self.added_tokens
+            if token.special or token.content in control
         )
 
     # Vocabulary
@@ -252,10 +338,24 @@ class LongformerTokenizer(GraphTokenizer):
         self._id_bytes = self._visible_bytes = None
         if vocabulary is None or merges is None:
             return
-        self._vocabulary = Vocabulary(vocabulary, merges, SPECIAL_TOKENS)
+        tokens = read_tokens(vocabulary)
+        control = self.control_tokens
+        names = [token.content for token in self.added_tokens]
+        self.added_tokens = with_ids(self.added_tokens, tokens, control)
+        tokens |= {
+            token.content: token.id
+            for token in self.added_tokens
+            if token.id != NO_ID
+        }
+        self._vocabulary = Vocabulary(tokens, merges, control, names)
+        unknown_id = tokens.get(self.unk_token)
+        if unknown_id is None:
+            raise_for(missing_byte_problems(tokens, {}, None))
         self._graphs = EncoderGraphs(
             BytePairEncoder(
-                self._vocabulary, add_prefix_space=self.add_prefix_space
+                self._vocabulary,
+                unknown_id=unknown_id,
+                add_prefix_space=self.add_prefix_space,
             ),
             self.max_text_bytes,
         )
@@ -346,6 +446,15 @@ class LongformerTokenizer(GraphTokenizer):
             add_prefix_space=self.add_prefix_space,
             special_tokens_in_text=self.special_tokens_in_text,
             max_text_bytes=self.max_text_bytes,
+            start_token=self.start_token,
+            end_token=self.end_token,
+            pad_token=self.pad_token,
+            unk_token=self.unk_token,
+            mask_token=self.mask_token,
+            bos_token=self.bos_token,
+            eos_token=self.eos_token,
+            added_tokens=[dataclasses.asdict(t) for t in self.added_tokens],
+            row_tokens=self.row_tokens and self.row_tokens.as_dict(),
         )
         return config
 
@@ -364,35 +473,55 @@ class LongformerTokenizer(GraphTokenizer):
 
     @classmethod
     def from_hugging_face(cls, files: Mapping[str, str]):
-        """Opens `vocab.json` and `merges.txt`, or `tokenizer.json`.
+        """Opens `tokenizer.json`, or `vocab.json` and `merges.txt`.
+
+        The ids are those of transformers' `AutoTokenizer`, special tokens of
+        other names, added tokens and rows included; the padding is the
+        tokenizer's, and a model that has another in its `config.json` is
+        refused when the two meet.
 
         Args:
             files: mapping of file name to path, those that are there.
 
         Returns:
             The tokenizer, or `None` where the files are of another kind.
+
+        Raises:
+            ValueError: lists all that would change ids and that this
+                tokenizer cannot follow.
         """
         found = read_files(files)
-        return None if found is None else cls(**found)
+        if found is None:
+            return None
+        tokenizer = cls(**found)
+        if must_keep_whole(files):
+            tokenizer._check_whole_words()
+        return tokenizer
+
+    def _check_whole_words(self):
+        """Raises where `ignore_merges` would take a word that merges do not
+        make."""
+        added = {token.content for token in self.added_tokens}
+        own = [t for t in self._vocabulary.tokens if t not in added]
+        cut = self._graphs.encoder.cut_tokens([token_bytes(t) for t in own])
+        shown = ", ".join(repr(t.decode(errors="replace")) for t in cut[:5])
+        if cut:
+            refuse(
+                "tokenizer.json",
+                [
+                    "model.ignore_merges true: it takes words of the "
+                    f"vocabulary that merges do not make, such as {shown}"
+                ],
+            )
 
     def hugging_face_files(self, max_sequence_length: int) -> dict[str, str]:
-        """Returns the text of each file that `LongformerTokenizer` of
-        `transformers` opens it from.
+        """Returns the text of each file that `transformers` opens it from.
+
+        Those of its `LongformerTokenizer`; where rows are not RoBERTa's, a
+        `tokenizer.json` says what they are.
 
         Args:
             max_sequence_length: int, the most tokens that the model reads.
         """
         self._check_vocabulary()
         return write_files(self, max_sequence_length)
-
-
-def _chosen_special_tokens(choice: bool | Sequence[str]) -> tuple[str, ...]:
-    if isinstance(choice, bool):
-        return SPECIAL_TOKENS if choice else ()
-    unknown = set(choice) - set(SPECIAL_TOKENS)
-    if isinstance(choice, str) or unknown:
-        raise ValueError(
-            "`special_tokens_in_text` must be True, False or a list of some "
-            f"of {list(SPECIAL_TOKENS)}. Received: {choice!r}."
-        )
-    return tuple(token for token in SPECIAL_TOKENS if token in choice)

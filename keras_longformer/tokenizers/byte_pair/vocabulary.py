@@ -62,6 +62,8 @@ class Vocabulary:
             a `merges.txt`. Where a rule stands twice, the last one counts,
             as in Hugging Face's `tokenizers`.
         special_tokens: tokens that must be there.
+        added_tokens: tokens that no merge makes and that are found in texts:
+            they may be any string.
 
     Raises:
         ValueError: lists what is wrong with the tokens or the merges.
@@ -72,10 +74,13 @@ class Vocabulary:
         tokens: Mapping[str, int] | PathLike,
         merges: Iterable[str | tuple[str, str]] | PathLike,
         special_tokens: Iterable[str] = (),
+        added_tokens: Iterable[str] = (),
     ):
         self.tokens = read_tokens(tokens)
         self.merges = read_merges(merges)
-        _raise_if_any(_token_problems(self.tokens, special_tokens))
+        _raise_if_any(
+            _token_problems(self.tokens, special_tokens, set(added_tokens))
+        )
         _raise_if_any(_merge_problems(self.tokens, self.merges))
         self.by_id = {i: token for token, i in self.tokens.items()}
 
@@ -137,7 +142,9 @@ def read_merges(
 
 
 def _token_problems(
-    tokens: dict[str, int], special_tokens: Iterable[str]
+    tokens: dict[str, int],
+    special_tokens: Iterable[str],
+    added_tokens: set[str],
 ) -> list[str]:
     problems = []
     owners = {}
@@ -152,7 +159,8 @@ def _token_problems(
     missing = [token for token in special_tokens if token not in tokens]
     if missing:
         problems.append(f"special tokens missing: {' '.join(missing)}")
-    if any("▁" in token for token in tokens if isinstance(token, str)):
+    own = (t for t in tokens if isinstance(t, str) and t not in added_tokens)
+    if any("▁" in token for token in own):
         problems.append(f"tokens hold '▁'. {NOT_BYTE_LEVEL}")
     return problems
 

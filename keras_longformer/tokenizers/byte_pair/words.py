@@ -10,80 +10,17 @@ regular expression runs: all characters of all texts lie in one flat vector,
 and a mask says which of them starts a word.
 """
 
-import importlib.resources
-import json
-import sys
-
-import numpy as np
 import tensorflow as tf
 
-LETTER, NUMBER, OTHER, SPACE, EDGE = range(5)
-BLOCK_BITS = 8  # A block of the two-stage class table has 256 code points.
-BLANK, APOSTROPHE = ord(" "), ord("'")
+from keras_longformer.tokenizers.characters import BLANK
+from keras_longformer.tokenizers.characters import EDGE
+from keras_longformer.tokenizers.characters import OTHER
+from keras_longformer.tokenizers.characters import SPACE
+from keras_longformer.tokenizers.characters import marks
+from keras_longformer.tokenizers.characters import shifted_left
+from keras_longformer.tokenizers.characters import shifted_right
 
-
-def cpu_constant(values, dtype=None) -> tf.Tensor:
-    """Returns a constant that every graph can capture, kept off any GPU."""
-    with tf.init_scope(), tf.device("CPU"):
-        return tf.constant(values, dtype)
-
-
-def shifted_right(values: tf.Tensor, first) -> tf.Tensor:
-    """Returns each position's left neighbour, `first` at the start."""
-    first = tf.constant([first], values.dtype)
-    return tf.concat([first, values], 0)[:-1]
-
-
-def shifted_left(values: tf.Tensor, last) -> tf.Tensor:
-    """Returns each position's right neighbour, `last` at the end."""
-    last = tf.constant([last], values.dtype)
-    return tf.concat([values, last], 0)[1:]
-
-
-def marks(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Returns a bool `(size,)`, `True` at `positions`; `size` itself may
-    be among them and is left out."""
-    mask = tf.scatter_nd(
-        positions[:, None],
-        tf.ones_like(positions, tf.int32),
-        tf.cast(size, positions.dtype)[None] + 1,
-    )
-    return mask[:-1] > 0
-
-
-class CharacterClasses:
-    """Knows for every code point whether it is a letter, number or space.
-
-    The classes are data, written by `scripts/build/character_classes.py`,
-    because they must not change with the Python or ICU version at hand. Two
-    gathers find a class: first the block of 256 code points (most blocks are
-    alike and stored once), then the code point within it.
-    """
-
-    def __init__(self):
-        source = importlib.resources.files(__package__)
-        ranges = json.loads(
-            (source / "character_classes.json").read_text(encoding="utf-8")
-        )
-        classes = np.full(sys.maxunicode + 1, OTHER, np.int32)
-        names = {"letter": LETTER, "number": NUMBER, "space": SPACE}
-        for name, value in names.items():
-            for first, last in ranges[name]:
-                classes[first : last + 1] = value
-        size = 1 << BLOCK_BITS
-        blocks, block_of = np.unique(
-            classes.reshape(-1, size), axis=0, return_inverse=True
-        )
-        offsets = block_of.reshape(-1).astype(np.int32) * size
-        self._block_offsets = cpu_constant(offsets)
-        self._classes = cpu_constant(blocks.reshape(-1))
-
-    def __call__(self, code_points: tf.Tensor) -> tf.Tensor:
-        """Returns the int32 class of each int32 code point."""
-        block = tf.bitwise.right_shift(code_points, BLOCK_BITS)
-        within = tf.bitwise.bitwise_and(code_points, (1 << BLOCK_BITS) - 1)
-        offset = tf.gather(self._block_offsets, block)
-        return tf.gather(self._classes, offset + within)
+APOSTROPHE = ord("'")
 
 
 def word_starts(

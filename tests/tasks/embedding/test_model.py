@@ -1,5 +1,8 @@
 """Embeddings: training on pairs, pooling, long texts."""
 
+import json
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from keras_longformer.layers.pooling import LongformerPooling
 from keras_longformer.layers.pooling import token_sums
 from keras_longformer.tasks.embedding.loss import RankingLoss
 from keras_longformer.tasks.embedding.loss import SimilarityLoss
+from tests.golden.reading import GOLDEN
 from tests.tasks import small
 
 pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
@@ -139,3 +143,41 @@ def test_errors():
         make().fit((FIRST, SECOND), [1.0] * 4)
     with pytest.raises(ValueError, match="learns from pairs"):
         make().fit(FIRST)
+
+
+def write_sentence(folder, mode, *more):
+    """An encoder in the folder that sentence-transformers puts it into."""
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), *more]
+    kinds = [
+        {"path": path, "type": f"sentence_transformers.models.{kind}"}
+        for path, kind in modules
+    ]
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(GOLDEN / "roberta-base" / name, folder / name)
+    (folder / "modules.json").write_text(json.dumps(kinds))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({mode: True}))
+
+
+def test_sentence_transformers(tmp_path):
+    def open_it(**options):
+        return klf.LongformerEmbedder.from_preset(
+            str(tmp_path), preprocessor=None, **options
+        )
+
+    write_sentence(tmp_path, "pooling_mode_cls_token")
+    embedder = open_it()
+    assert (embedder.pooling, embedder.normalize) == ("start", False)
+    write_sentence(
+        tmp_path, "pooling_mode_mean_tokens", ("2_Normalize", "Normalize")
+    )
+    embedder = open_it()
+    assert (embedder.pooling, embedder.normalize) == ("mean", True)
+    write_sentence(tmp_path, "pooling_mode_max_tokens", ("2_Dense", "Dense"))
+    with pytest.raises(ValueError, match="max_tokens, and not by .*Dense"):
+        open_it()
+    assert open_it(pooling="mean").pooling == "mean"
+    # Others need only the encoder.
+    klf.LongformerTextClassifier.from_preset(
+        str(tmp_path), num_classes=2, preprocessor=None
+    )

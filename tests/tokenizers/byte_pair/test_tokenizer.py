@@ -250,5 +250,8 @@ def test_wrong_arguments(tiny):
     for choice in ("<mask>", ["<cls>"]):
         with pytest.raises(ValueError, match="must be True, False or a list"):
             LongformerTokenizer(special_tokens_in_text=choice)
+    for token in ({"content": "[E]", "id": 3}, {"content": "[E]", "id": "3"}):
+        with pytest.raises(ValueError, match="'\\[E\\]' has id"):
+            LongformerTokenizer(*tiny_vocabulary(), added_tokens=[token])
     with pytest.raises(ValueError, match="`dtype` must be an integer"):
         LongformerTokenizer(dtype="float32")
