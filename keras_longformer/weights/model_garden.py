@@ -71,12 +71,23 @@ class ModelGardenCheckpoint(os.PathLike):
         return self.path
 
 
-def is_model_garden(preset: str | os.PathLike) -> bool:
-    """Says whether a path leads to a TensorFlow checkpoint."""
+def is_model_garden(preset: object) -> bool:
+    """Says whether a preset is a path that leads to a TensorFlow checkpoint."""
     if isinstance(preset, ModelGardenCheckpoint):
         return True
+    if not isinstance(preset, str | os.PathLike):
+        return False
     has_config = os.path.isfile(os.path.join(preset, "config.json"))
     return not has_config and find_checkpoint(preset) is not None
+
+
+def folder_of(preset: str | os.PathLike) -> readers.Folder:
+    """Returns the folder of a checkpoint, in which other files may lie.
+
+    Raises:
+        ValueError: no checkpoint there.
+    """
+    return readers.Folder(os.path.dirname(_prefix(preset)) or ".")
 
 
 def read_model_garden(
@@ -106,16 +117,11 @@ def read_model_garden(
             parameters that do not agree with it.
     """
     quirks = getattr(preset, "quirks", ())
-    prefix = find_checkpoint(preset)
-    if prefix is None:
-        raise ValueError(
-            "There must be a TensorFlow checkpoint, files that end in .index "
-            f"and .data-*. Received: {os.fspath(preset)!r}."
-        )
+    prefix = _prefix(preset)
     graph = ObjectGraph(prefix)
     encoder = family.find_encoder(graph)
     arrays = family.read_encoder(graph, encoder)
-    folder = readers.Folder(os.path.dirname(prefix) or ".")
+    folder = folder_of(prefix)
     config = {"pad_token_id": 0, "window_size": DEFAULT_WINDOW_SIZE}
     if family.is_longformer(graph, encoder):
         config = {"pad_token_id": 1, "window_size": None}
@@ -145,6 +151,16 @@ def read_model_garden(
         },
         of_encoder=frozenset(of_encoder),
     )
+
+
+def _prefix(preset):
+    prefix = find_checkpoint(preset)
+    if prefix is None:
+        raise ValueError(
+            "There must be a TensorFlow checkpoint, files that end in .index "
+            f"and .data-*. Received: {os.fspath(preset)!r}."
+        )
+    return prefix
 
 
 def _keywords(arrays, where, parameters, prefix, quirks):

@@ -276,9 +276,9 @@ def _write(roots, texts, folder):
         # The one that is read last names the rest.
         texts["checkpoint"] = f'model_checkpoint_path: "{NAME}"\n'
         written = sorted(os.listdir(new), reverse=True)
-        for name, text in texts.items():
-            path = os.path.join(new, name)
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+        for name, content in texts.items():
+            content = content.encode() if isinstance(content, str) else content
+            with open(os.path.join(new, name), "wb") as file:
+                file.write(content)
         for name in [*written, *texts]:
             os.replace(os.path.join(new, name), os.path.join(folder, name))

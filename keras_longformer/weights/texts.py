@@ -3,6 +3,7 @@
 import os
 
 from keras_longformer.weights import keras_hub
+from keras_longformer.weights import model_garden
 from keras_longformer.weights import readers
 from keras_longformer.weights.families import family_of
 from keras_longformer.weights.families import keras_hub as keras_hub_families
@@ -14,17 +15,20 @@ def tokenizer_files(preset: str) -> dict[str, str]:
 
     Args:
         preset: str, a Hugging Face folder or `hf://` handle, also one without
-            a model, or a RoBERTa preset of KerasHub's.
+            a model, a RoBERTa preset of KerasHub's, or a checkpoint of Model
+            Garden's, beside which they lie.
 
     Returns:
         Dict of file name, as Hugging Face names it, to path.
     """
     preset = os.fspath(preset)
-    if not is_tokenizer_alone(preset) and (
-        preset_kind(preset) == "keras_hub_encoder"
-    ):
+    kind = None if is_tokenizer_alone(preset) else preset_kind(preset)
+    if kind == "keras_hub_encoder":
         return keras_hub.files_of_preset(preset)
-    folder = readers.Folder(preset)
+    if kind == "model_garden":
+        folder = model_garden.folder_of(preset)
+    else:
+        folder = readers.Folder(preset)
     paths = {name: folder.find(name) for name in readers.TOKENIZER_FILES}
     return {name: path for name, path in paths.items() if path}
 
@@ -54,6 +58,8 @@ def model_keywords(preset: str) -> dict:
     """
     preset = os.fspath(preset)
     kind = preset_kind(preset)
+    if kind == "model_garden":
+        return model_garden.read_model_garden(preset, load_weights=False).config
     if os.path.isdir(preset) or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
         if kind == "hugging_face":

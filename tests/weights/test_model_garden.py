@@ -21,6 +21,7 @@ from tests.golden import reading
 from tests.golden.reading import GOLDEN
 from tests.golden.reading import TOLERANCE
 from tests.golden.reading import assert_near
+from tests.tasks import small
 
 GARDEN = GOLDEN / "model_garden"
 NUM_GLOBAL = {"longformer": 2, "converted": 1}
@@ -205,6 +206,25 @@ def test_a_masked_lm_is_written_as_its_pretrainer_names_it(tmp_path):
     )
     for before, after in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_a_tokenizer_lies_beside_it(tmp_path):
+    model = small.make_masked_lm()
+    quirks = ["epsilon", "approximate_gelu"]
+    prefix = save_model_garden(model, tmp_path, quirks=quirks)
+    again = keras_longformer.LongformerMaskedLM.from_preset(
+        ModelGardenCheckpoint(prefix, quirks=quirks)
+    )
+    for preset in (prefix, str(tmp_path)):
+        reader = keras_longformer.LongformerMaskedLMPreprocessor.from_preset(
+            preset
+        )
+        assert reader.sequence_length == model.backbone.max_sequence_length
+        for tokenizer in (again.preprocessor.tokenizer, reader.tokenizer):
+            np.testing.assert_array_equal(
+                tokenizer(small.TEXTS[0]),
+                model.preprocessor.tokenizer(small.TEXTS[0]),
+            )
 
 
 def test_positions_lose_the_rows_of_the_padding_only(tmp_path):
