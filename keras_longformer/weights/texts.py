@@ -2,9 +2,9 @@
 
 import os
 
+from keras_longformer.weights import keras_hub
 from keras_longformer.weights import readers
 from keras_longformer.weights.families import family_of
-from keras_longformer.weights.families import keras_hub
 from keras_longformer.weights.load import preset_kind
 
 
@@ -13,16 +13,16 @@ def tokenizer_files(preset: str) -> dict[str, str]:
 
     Args:
         preset: str, a Hugging Face folder or `hf://` handle, also one without
-            a model, or a RoBERTa preset of KerasHub's.
+            a model, or a RoBERTa or BERT of KerasHub's.
 
     Returns:
         Dict of file name, as Hugging Face names it, to path.
     """
     preset = os.fspath(preset)
     if not is_tokenizer_alone(preset) and (
-        preset_kind(preset) == "keras_hub_roberta"
+        preset_kind(preset) == "keras_hub_encoder"
     ):
-        return keras_hub.find_tokenizer_files(preset)
+        return keras_hub.files_of_preset(preset)
     folder = readers.Folder(preset)
     paths = {name: folder.find(name) for name in readers.TOKENIZER_FILES}
     return {name: path for name, path in paths.items() if path}
@@ -38,15 +38,11 @@ def is_tokenizer_alone(preset: str) -> bool:
     return any(folder.find(name) for name in readers.TOKENIZER_FILES)
 
 
-def model_keywords(preset: str) -> dict:
-    """Returns what a preset's configuration says of its backbone.
+def longest_row(preset: str) -> int:
+    """Returns how many tokens the model of a preset reads.
 
     Args:
         preset: str, of any kind.
-
-    Returns:
-        Dict of `LongformerBackbone`'s keywords, `max_sequence_length` and
-        `pad_token_id` among them.
 
     Raises:
         ValueError: a model of another kind.
@@ -56,18 +52,22 @@ def model_keywords(preset: str) -> dict:
     if os.path.isdir(preset) or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
         if kind == "hugging_face":
-            return family_of(config, preset).to_keywords(config, preset)
-        keywords = dict(config.get("config", {}))
-        if kind == "keras_hub_roberta":
-            keywords["pad_token_id"] = keras_hub.PAD_TOKEN_ID
-        return keywords
-    import keras_hub as theirs
+            config = family_of(config, preset).to_keywords(config, preset)
+        else:
+            config = config.get("config", {})
+    else:
+        import keras_hub as theirs
 
-    # KerasHub has no public way to the configuration of a name alone.
-    backbone = theirs.models.Backbone.from_preset(preset, load_weights=False)
-    if kind == "keras_hub_roberta":
-        return keras_hub.to_keywords(backbone)
-    return backbone.get_config()
+        # KerasHub has no public way to the configuration of a name alone.
+        config = theirs.models.Backbone.from_preset(
+            preset, load_weights=False
+        ).get_config()
+    if "max_sequence_length" not in config:
+        raise ValueError(
+            f"'{preset}' does not say how many tokens its model reads: give "
+            "`sequence_length`, or a preset of a Longformer, RoBERTa or BERT."
+        )
+    return config["max_sequence_length"]
 
 
 def saved_class(preset: str, name: str) -> str | None:
