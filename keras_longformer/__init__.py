@@ -28,6 +28,7 @@ __all__ = [
     "LongformerTokenClassifier",
     "LongformerTokenClassifierPreprocessor",
     "LongformerTokenizer",
+    "LongformerWordPieceTokenizer",
     "export_saved_model",
     "save_hugging_face",
     "verify_saved_model",

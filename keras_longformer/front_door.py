@@ -43,4 +43,7 @@ from keras_longformer.tokenizers import (
 from keras_longformer.tokenizers import (
     LongformerTokenizer as LongformerTokenizer,
 )
+from keras_longformer.tokenizers import (
+    LongformerWordPieceTokenizer as LongformerWordPieceTokenizer,
+)
 from keras_longformer.weights import save_hugging_face as save_hugging_face

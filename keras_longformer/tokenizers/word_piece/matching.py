@@ -77,10 +77,14 @@ class Matcher:
             "".join(chr(FIRST_KEY + symbol) for symbol in piece)
             for piece in first_pieces
         ]
+        # A table must have an entry; no word is empty.
+        entries = {"": NO_PIECE} | dict(
+            zip(keys, first_pieces.values(), strict=True)
+        )
         with tf.init_scope(), tf.device("CPU"):
             initializer = tf.lookup.KeyValueTensorInitializer(
-                tf.constant(keys, tf.string),
-                tf.constant([*first_pieces.values()], tf.int32),
+                tf.constant([*entries], tf.string),
+                tf.constant([*entries.values()], tf.int32),
             )
             self.word_table = tf.lookup.StaticHashTable(initializer, NO_PIECE)
 

@@ -110,9 +110,8 @@ def _placed(children: list[dict[int, int]]) -> tuple[list[int], list[int]]:
         first, size = family[0], len(family)
         place = max(begin, first)
         while True:
-            place = taken.find(0, place)
-            if place < 0:
-                place = len(taken)
+            hole = taken.find(0, place)
+            place = max(place, len(taken)) if hole < 0 else hole
             base = place - first
             if len(taken) <= base + largest:
                 taken.extend(bytes(len(taken) + largest + 1))
