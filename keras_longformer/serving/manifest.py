@@ -67,7 +67,12 @@ def write(
             "keras_longformer": _package_version(),
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
+            **{
+                name: metadata.version(name.replace("_", "-"))
+                for name in served.tokenizer.operations_of
+            },
         },
+        **_needs(served.tokenizer),
         "signatures": {
             name: {
                 "inputs": _describe(input_specs(function)),
@@ -152,6 +157,21 @@ def _text(served):
         "special_tokens": _special_tokens(served.tokenizer),
     }
     return text | served.answer.rules()
+
+
+def _needs(tokenizer):
+    """What to import before loading it, where TensorFlow is not enough."""
+    names = list(tokenizer.operations_of)
+    if not names:
+        return {}
+    return {
+        "imports": {
+            "packages": names,
+            "why": "Import them before `tf.saved_model.load`: the tokenizer "
+            "runs operations of theirs. TF Serving has TensorFlow Text inside; "
+            "one that is older than `versions` says may lack some.",
+        }
+    }
 
 
 def _special_tokens(tokenizer):

@@ -46,6 +46,9 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
 
     # Whether `from_preset` gives what there is, of this class or not.
     opens_every_kind = False
+    # Packages, besides TensorFlow, whose operations it runs: what loads a
+    # SavedModel with such a tokenizer imports them first.
+    operations_of: tuple[str, ...] = ()
 
     def tokenize(self, inputs, special_tokens_in_text=None):
         """Returns the ids of texts.
@@ -151,7 +154,7 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
     def hugging_face_files(
         self, max_sequence_length: int
     ) -> dict[str, str | bytes]:
-        """Returns the text, or the bytes, of each file that `transformers` opens it from.
+        """Returns the text or bytes of each file that `transformers` reads.
 
         Args:
             max_sequence_length: int, the most tokens that the model reads.

@@ -5,9 +5,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
+from keras_longformer.tokenizers.added_ids import add_tokens
+from keras_longformer.tokenizers.byte_pair.refusals import side_problems
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
 from keras_longformer.tokenizers.hugging_face import read_folder
 from keras_longformer.tokenizers.hugging_face import refuse
+from keras_longformer.tokenizers.post_processors import RowTokens
+from keras_longformer.tokenizers.post_processors import read_post_processor
+from keras_longformer.tokenizers.post_processors import write_post_processor
 from keras_longformer.tokenizers.sentence_piece.layout import CAMEMBERT
 from keras_longformer.tokenizers.sentence_piece.layout import XLM_ROBERTA
 from keras_longformer.tokenizers.sentence_piece.layout import IdLayout
@@ -15,7 +20,9 @@ from keras_longformer.tokenizers.sentence_piece.model import SentencePieceModel
 from keras_longformer.tokenizers.sentence_piece.unigram import SPACES
 from keras_longformer.tokenizers.sentence_piece.unigram import is_unigram
 from keras_longformer.tokenizers.sentence_piece.unigram import read_unigram
+from keras_longformer.tokenizers.special_tokens import NO_ID
 from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import check_tokens
 
 MODEL_FILES = (
     "sentencepiece.bpe.model",
@@ -63,12 +70,11 @@ def read_files(files: Mapping[str, str]) -> dict | None:
     if not {"tokenizer.json", KERAS_HUB_FILE, *MODEL_FILES} & set(files):
         return None
     folder = read_folder(files)
-    problems = []
-    arguments = {}
     path = folder.path(*MODEL_FILES, KERAS_HUB_FILE)
+    problems = side_problems(folder.config, folder.tokenizer)
+    arguments = {}
     if is_unigram(folder):
         proto, layout, options = read_unigram(folder, problems)
-        layout = _with_rows(folder, layout, problems)
         arguments |= dataclasses.asdict(options)
     elif folder.tokenizer is not None or path is None:
         return None
@@ -79,27 +85,68 @@ def read_files(files: Mapping[str, str]) -> dict | None:
             "tokenizer_config.json: sp_model_kwargs = "
             f"{folder.config['sp_model_kwargs']!r}"
         )
-    layout = _with_names(folder, layout)
     refuse(folder.source, problems)
     model = SentencePieceModel(proto)
-    ids = layout.ids(model.pieces)
-    known = {*ids, *(token.content for token in folder.added_tokens)}
-    refuse(
-        folder.source,
-        [
-            f"additional special token {token!r}, which has no id"
-            for token in folder.additional_special_tokens
-            if token not in known
-        ],
-    )
-    if layout.mask_token not in known:
-        layout = dataclasses.replace(layout, mask_token=None)
+    vocabulary = layout.ids(model.pieces)
+    roles = _roles(folder, layout, vocabulary)
+    mask = roles.get("mask_token")
+    flags = ()
+    if mask is not None:  # Their mask takes the blank before it.
+        flags = (AddedToken(mask, NO_ID, lstrip=True, normalized=False),)
+    added, problems = add_tokens(folder, vocabulary, roles, flags)
+    problems += check_tokens(added)
+    rows = None
+    if folder.tokenizer is not None:
+        ids = vocabulary | {token.content: token.id for token in added}
+        rows, more = read_post_processor(folder.part("post_processor"), ids)
+        problems += more
+    missing = [x for x in ("unk_token", "pad_token") if x not in roles]
+    problems += [f"no {name}, in no file" for name in missing]
+    refuse(folder.source, problems)
+    layout, rows = _with_rows(folder, layout, roles, rows)
     return {
         "proto": model.proto,
         "layout": layout,
-        "added_tokens": _added(folder, layout, ids),
+        "added_tokens": added,
+        "row_tokens": rows,
         **arguments,
     }
+
+
+def _roles(folder, layout, vocabulary):
+    """Returns the special tokens that files name, or else the layout's."""
+    known = {*vocabulary, *(token.content for token in folder.added_tokens)}
+    own = {
+        theirs: getattr(layout, ours)
+        for theirs, ours in SPECIAL_TOKENS
+        if getattr(layout, ours) in known
+    }
+    return own | folder.special_tokens
+
+
+def _with_rows(folder, layout, roles, rows):
+    """Returns the layout with the folder's special tokens, and the rows, or
+    `None` for RoBERTa's."""
+    start = roles.get("cls_token", roles.get("bos_token"))
+    end = roles.get("sep_token", roles.get("eos_token"))
+    if rows is None:
+        rows = RowTokens((start,), (end, end), (end,))
+    if layout.head:  # fairseq's models have no token types.
+        rows = RowTokens(rows.start, rows.between, rows.end)
+    start, end = rows.start[0], rows.end[-1]
+    others = [roles.get(name) for name in ("bos_token", "eos_token")]
+    others = [t for t in others if t not in (start, end, None)]
+    layout = dataclasses.replace(
+        layout,
+        start_token=start,
+        end_token=end,
+        pad_token=roles["pad_token"],
+        unk_token=roles["unk_token"],
+        mask_token=roles.get("mask_token"),
+        others=tuple(others),
+    )
+    is_plain = rows == RowTokens((start,), (end, end), (end,))
+    return layout, None if is_plain else rows
 
 
 def _layout_of_class(folder: TokenizerFolder, problems) -> IdLayout:
@@ -117,71 +164,6 @@ def _layout_of_class(folder: TokenizerFolder, problems) -> IdLayout:
     return XLM_ROBERTA
 
 
-def _with_names(folder, layout):
-    """Returns the layout with the special tokens that the folder names."""
-    names = {
-        ours: folder.special_tokens[theirs]
-        for theirs, ours in SPECIAL_TOKENS
-        if theirs in folder.special_tokens
-    }
-    # The rows of a `tokenizer.json` are what its post-processor makes.
-    if folder.tokenizer is not None:
-        names.pop("start_token", None)
-        names.pop("end_token", None)
-    return dataclasses.replace(layout, **names)
-
-
-def _added(folder, layout, ids) -> list[AddedToken]:
-    """Returns the tokens to look for in texts, with ids and flags."""
-    tokens = {token.content: token for token in folder.added_tokens}
-    for content in folder.additional_special_tokens:
-        if content not in tokens and content not in layout.special_tokens():
-            flags = folder.flags_of(content) or AddedToken(
-                content, 0, special=True, normalized=False
-            )
-            tokens[content] = dataclasses.replace(flags, id=ids[content])
-    return list(tokens.values())
-
-
-def _with_rows(folder, layout, problems) -> IdLayout:
-    """Returns the layout with the rows that the post-processor makes."""
-    step = folder.part("post_processor")
-    kind = step.get("type")
-    if kind in ("RobertaProcessing", "BertProcessing"):
-        return dataclasses.replace(
-            layout,
-            start_token=step["cls"][0],
-            end_token=step["sep"][0],
-            num_separators=2 if kind == "RobertaProcessing" else 1,
-        )
-    single, pair = (
-        [_part(part) for part in step.get(name) or ()]
-        for name in ("single", "pair")
-    )
-    if kind == "TemplateProcessing" and len(single) == 3 and len(pair) > 4:
-        start, text, end = single
-        num = len(pair) - 4
-        wanted = [start, ("A", 0), *[end] * num, ("B", 0), end]
-        if text == ("A", 0) and pair == wanted and not start[1] | end[1]:
-            return dataclasses.replace(
-                layout,
-                start_token=start[0],
-                end_token=end[0],
-                num_separators=num,
-            )
-    problems.append(
-        "tokenizer.json: post_processor "
-        + (f"{kind} {single} {pair}" if kind else "that adds no tokens")
-    )
-    return layout
-
-
-def _part(part):
-    """Returns the token or text of a template, and its token type."""
-    ((_, value),) = part.items()
-    return value["id"], value["type_id"]
-
-
 def write_files(tokenizer, max_sequence_length: int) -> dict[str, str | bytes]:
     """Returns the content of each file, by its name.
 
@@ -194,7 +176,7 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str | bytes]:
     """
     layout = tokenizer.layout
     model = SentencePieceModel(tokenizer.proto)
-    name = _class_of(layout)
+    name = _class_of(layout) if tokenizer.row_tokens is None else None
     as_json = model.is_hugging_face_unigram
     if name is None and not as_json:
         raise ValueError(
@@ -207,7 +189,8 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str | bytes]:
         for theirs, ours in SPECIAL_TOKENS
         if getattr(layout, ours) is not None
     }
-    added = _all_added(tokenizer)
+    added = [dataclasses.asdict(token) for token in tokenizer.added_tokens]
+    added.sort(key=lambda token: token["id"])
     config = tokens | {
         "tokenizer_class": name or "PreTrainedTokenizerFast",
         "model_max_length": max_sequence_length,
@@ -237,28 +220,10 @@ def _class_of(layout):
     """Returns transformers' class that gives pieces such ids, or `None`."""
     for name in ("XLMRobertaTokenizer", "CamembertTokenizer"):
         theirs = LAYOUTS[name]
-        same = ("head", "replaced", "unk_token", "num_separators")
+        same = ("head", "replaced", "unk_token")
         if all(getattr(theirs, x) == getattr(layout, x) for x in same):
             return name
     return None
-
-
-def _all_added(tokenizer) -> list[dict]:
-    """Returns added and special tokens as a `tokenizer.json` has them."""
-    ids = tokenizer.vocabulary
-    tokens = {
-        content: AddedToken(
-            content,
-            ids[content],
-            special=True,
-            lstrip=content == tokenizer.mask_token,
-            normalized=False,
-        )
-        for content in tokenizer.layout.special_tokens()
-    }
-    tokens |= {token.content: token for token in tokenizer.added_tokens}
-    tokens = sorted(tokens.values(), key=lambda token: token.id)
-    return [dataclasses.asdict(token) for token in tokens]
 
 
 def _tokenizer(tokenizer, model, added):
@@ -288,12 +253,6 @@ def _tokenizer(tokenizer, model, added):
         "prepend_scheme": tokenizer.prepend_scheme,
         "split": True,
     }
-    start, end = (
-        {"SpecialToken": {"id": token, "type_id": 0}}
-        for token in (layout.start_token, layout.end_token)
-    )
-    first, second = ({"Sequence": {"id": x, "type_id": 0}} for x in "AB")
-    between = [end] * layout.num_separators
     return {
         "version": "1.0",
         "truncation": None,
@@ -301,15 +260,9 @@ def _tokenizer(tokenizer, model, added):
         "added_tokens": added,
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
         "pre_tokenizer": metaspace,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [start, first, end],
-            "pair": [start, first, *between, second, end],
-            "special_tokens": {
-                token: {"id": token, "ids": [ids[token]], "tokens": [token]}
-                for token in (layout.start_token, layout.end_token)
-            },
-        },
+        "post_processor": write_post_processor(
+            tokenizer.rows, tokenizer.token_to_id
+        ),
         "decoder": metaspace,
         "model": {
             "type": "Unigram",

@@ -24,8 +24,9 @@ class IdLayout:
             own because `head` has them.
         tail: tuple of str, the tokens after the model's last piece.
         start_token, end_token, pad_token, unk_token, mask_token: str, one of
-            all these; `mask_token` may be `None`.
-        num_separators: int, the end tokens between the two texts of a pair.
+            all these or an added one; `mask_token` may be `None`.
+        others: tuple of str, tokens besides that no text may hold by default,
+            such as `bos_token` where rows begin with another.
     """
 
     head: tuple[str, ...] = ()
@@ -36,13 +37,13 @@ class IdLayout:
     pad_token: str = "<pad>"
     unk_token: str = "<unk>"
     mask_token: str | None = "<mask>"
-    num_separators: int = 2
+    others: tuple[str, ...] = ()
 
     def ids(self, pieces: Sequence[str]) -> dict[str, int]:
         """Returns the id of each token, where a model has these pieces.
 
         Raises:
-            ValueError: two tokens are the same, or a special token is none.
+            ValueError: two tokens are the same.
         """
         tokens = [*self.head, *pieces[self.replaced :], *self.tail]
         ids = {token: i for i, token in enumerate(tokens)}
@@ -57,7 +58,7 @@ class IdLayout:
     def special_tokens(self) -> tuple[str, ...]:
         """Returns all tokens that stand for no text, in order, once each."""
         named = (self.start_token, self.end_token, self.pad_token)
-        named += (self.unk_token, self.mask_token)
+        named += (self.unk_token, self.mask_token, *self.others)
         tokens = (*self.head, *(t for t in named if t is not None), *self.tail)
         return tuple(dict.fromkeys(tokens))
 

@@ -1,5 +1,6 @@
 """`LongformerSentencePieceTokenizer`: SentencePiece as a KerasHub tokenizer."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from keras_longformer.tokenizers.byte_pair.graphs import EncoderGraphs
 from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.contract import GraphTokenizer
 from keras_longformer.tokenizers.contract import Tokens
+from keras_longformer.tokenizers.post_processors import RowTokens
 from keras_longformer.tokenizers.sentence_piece.encoder import PREFIXED
 from keras_longformer.tokenizers.sentence_piece.encoder import EncoderOptions
 from keras_longformer.tokenizers.sentence_piece.encoder import (
@@ -29,7 +31,11 @@ from keras_longformer.tokenizers.sentence_piece.model import PathLike
 from keras_longformer.tokenizers.sentence_piece.model import SentencePieceModel
 from keras_longformer.tokenizers.sentence_piece.vocabulary import Vocabulary
 from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import as_added_token
 from keras_longformer.tokenizers.special_tokens import check_tokens
+from keras_longformer.tokenizers.special_tokens import raise_for
+from keras_longformer.tokenizers.special_tokens import tokens_in_text
+from keras_longformer.tokenizers.special_tokens import with_control_tokens
 
 MODEL_FILE = "vocabulary.spm"  # KerasHub's name.
 MAX_TEXT_BYTES = 2**20
@@ -59,9 +65,10 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
             `sentencepiece.bpe.model`.
         layout: which ids its pieces have: `"xlm_roberta"`, `"camembert"` or an
             `IdLayout`.
-        added_tokens: list of `AddedToken`, or their configs: tokens besides
-            the model's. Those that are not special are recognised in texts,
-            and so are special ones that are none of the layout's.
+        added_tokens: list of `AddedToken`, of dicts of its attributes, or of
+            str: tokens that are recognised in texts, whatever the model
+            makes of them. One without an id takes the model's or the next
+            free one.
         sequence_length: int or `None`. Pads, or cuts off, to so many tokens.
         special_tokens_in_text: `False`: a special token of the layout, such as
             `"</s>"`, that stands in a text is text like any other, so nobody
@@ -74,6 +81,8 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
             what a text begins with; `"never"` none.
         keep_trailing_space: whether white space at the end of a text is a `▁`,
             as some `tokenizer.json` have it, instead of nothing.
+        row_tokens: `RowTokens` or its dict, `None` for the rows of RoBERTa,
+            `<s> a </s>` and `<s> a </s></s> b </s>`.
         max_text_bytes: int or `None`. A longer text is an
             `InvalidArgumentError`, so that one request cannot take a server
             for minutes.
@@ -91,15 +100,18 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
     ```
     """
 
+    operations_of = ("tensorflow_text",)
+
     def __init__(
         self,
         proto: bytes | PathLike | None = None,
         layout: str | Mapping | IdLayout = "xlm_roberta",
-        added_tokens: Sequence[AddedToken | Mapping] = (),
+        added_tokens: Sequence[AddedToken | dict | str] = (),
         sequence_length: int | None = None,
         special_tokens_in_text: bool | Sequence[str] = False,
         prepend_scheme: str = "always",
         keep_trailing_space: bool = False,
+        row_tokens: RowTokens | dict | None = None,
         max_text_bytes: int | None = MAX_TEXT_BYTES,
         dtype: str = "int32",
         **kwargs,
@@ -115,18 +127,19 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         check_one_of("prepend_scheme", prepend_scheme, PREFIXED)
         self.file_assets = [MODEL_FILE]
         self.layout = as_layout(layout)
-        # A tuple, which Keras does not wrap.
-        self.added_tokens = tuple(
-            token if isinstance(token, AddedToken) else AddedToken(**token)
-            for token in added_tokens
+        self.added_tokens = with_control_tokens(
+            [as_added_token(token) for token in added_tokens],
+            self.control_tokens,
+            self.layout.mask_token,
         )
         self.sequence_length = sequence_length
         self.special_tokens_in_text = special_tokens_in_text
         self.prepend_scheme = prepend_scheme
         self.keep_trailing_space = keep_trailing_space
+        self.row_tokens = RowTokens.of(row_tokens)
         self.max_text_bytes = max_text_bytes
-        _chosen(special_tokens_in_text, self.layout)  # Raises early.
-        self._raise_for_added_tokens()
+        tokens_in_text((), self.control_tokens, special_tokens_in_text)
+        raise_for(check_tokens(self.added_tokens))
         self._add_special_token(self.layout.start_token, "start_token")
         self._add_special_token(self.layout.pad_token, "pad_token")
         self._add_special_token(self.layout.end_token, "end_token")
@@ -195,7 +208,11 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         Args:
             words: string `(w,)`.
         """
-        return self.tokenize(tf.where(tf.equal(words, ""), "", " " + words))
+        self._check_vocabulary()
+        adds = self._vocabulary.model.adds_prefix
+        if not adds or self.prepend_scheme != "always":
+            words = tf.where(tf.equal(words, ""), "", " " + words)
+        return self.tokenize(words)
 
     def detokenize(self, inputs, skip_special_tokens=False):
         """Returns the text that token ids stand for, normalized.
@@ -225,29 +242,16 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
             )
 
     def _tokens_in_text(self, choice) -> tuple[AddedToken, ...]:
-        """Returns the tokens that are cut out of texts."""
+        """Returns the tokens to look for, the same tuple for a choice."""
         self._check_vocabulary()
         if choice is None:
             choice = self.special_tokens_in_text
-        controls = {
-            token: self._vocabulary.ids[token]
-            for token in _chosen(choice, self.layout)
-        }
-        own = set(self.layout.special_tokens())
-        found = [t for t in self.added_tokens if t.content not in own]
-        flags = {t.content: t for t in self.added_tokens}
-        for token, i in controls.items():
-            found.append(
-                flags.get(token)
-                or AddedToken(
-                    token,
-                    i,
-                    special=True,
-                    lstrip=token == self.layout.mask_token,
-                    normalized=False,
-                )
-            )
-        return tuple(found)
+        return self._graphs.chosen(
+            choice,
+            lambda: tokens_in_text(
+                self.added_tokens, self.control_tokens, choice
+            ),
+        )
 
     def _shaped(self, ids, texts, padding):
         """Gives flat ragged `(texts, None)` ids the axes of `texts`."""
@@ -270,14 +274,29 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         return ids
 
     @property
+    def rows(self) -> RowTokens:
+        """The tokens of rows, RoBERTa's where none were given."""
+        if self.row_tokens is not None:
+            return self.row_tokens
+        end = self.end_token
+        return RowTokens((self.start_token,), (end, end), (end,))
+
+    @property
     def row_template(self) -> RowTemplate:
-        """The layout's rows: `<s> a </s>` and `<s> a </s></s> b </s>`."""
-        return RowTemplate(
-            start=(self.start_token_id,),
-            between=(self.end_token_id,) * self.layout.num_separators,
-            end=(self.end_token_id,),
-            pad=self.pad_token_id,
-        )
+        """The rows that the model was trained on, in ids."""
+        return self.rows.template(self.token_to_id, self.pad_token_id)
+
+    @property
+    def control_tokens(self) -> list[str]:
+        """The special tokens that no text may hold by default."""
+        return list(self.layout.special_tokens())
+
+    @property
+    def special_token_ids(self) -> list[int]:
+        """The ids of control tokens and of added ones that are special."""
+        self._check_vocabulary()
+        ids = self._vocabulary.ids
+        return sorted(ids[token] for token in self._vocabulary.special_tokens())
 
     # Vocabulary
 
@@ -296,6 +315,7 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         self._vocabulary = Vocabulary(
             SentencePieceModel(proto), self.layout, self.added_tokens
         )
+        self.added_tokens = self._vocabulary.added_tokens
         encoder = SentencePieceEncoder(
             self._vocabulary.model,
             self._vocabulary.piece_ids,
@@ -310,8 +330,8 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         self._update_special_token_ids()
         texts = self._vocabulary.texts_by_id()
         self._id_texts = cpu_constant(texts)
-        for token in self._vocabulary.special_tokens():
-            texts[self._vocabulary.ids[token]] = b""
+        for i in self.special_token_ids:
+            texts[i] = b""
         self._visible_texts = cpu_constant(texts)
 
     @property
@@ -363,14 +383,6 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
                 "`proto`, or load one with `from_preset`."
             )
 
-    def _raise_for_added_tokens(self) -> None:
-        problems = check_tokens(self.added_tokens)
-        if problems:
-            raise ValueError(
-                "`added_tokens` cannot be found in texts exactly:\n  "
-                + "\n  ".join(problems)
-            )
-
     # Saving
 
     def save_assets(self, dir_path: str) -> None:
@@ -388,11 +400,12 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         config = super().get_config()
         config.update(
             layout=self.layout.get_config(),
-            added_tokens=[vars(token) for token in self.added_tokens],
+            added_tokens=[dataclasses.asdict(t) for t in self.added_tokens],
             sequence_length=self.sequence_length,
             special_tokens_in_text=self.special_tokens_in_text,
             prepend_scheme=self.prepend_scheme,
             keep_trailing_space=self.keep_trailing_space,
+            row_tokens=self.row_tokens and self.row_tokens.as_dict(),
             max_text_bytes=self.max_text_bytes,
         )
         return config
@@ -435,17 +448,3 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         """
         self._check_vocabulary()
         return write_files(self, max_sequence_length)
-
-
-def _chosen(choice: bool | Sequence[str], layout: IdLayout) -> tuple[str, ...]:
-    """Returns which of the layout's special tokens are recognised."""
-    known = layout.special_tokens()
-    if isinstance(choice, bool):
-        return known if choice else ()
-    unknown = set(choice) - set(known)
-    if isinstance(choice, str) or unknown:
-        raise ValueError(
-            "`special_tokens_in_text` must be True, False or a list of some "
-            f"of {list(known)}. Received: {choice!r}."
-        )
-    return tuple(token for token in known if token in choice)

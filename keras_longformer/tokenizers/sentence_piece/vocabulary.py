@@ -6,7 +6,10 @@ from keras_longformer.tokenizers.sentence_piece.layout import IdLayout
 from keras_longformer.tokenizers.sentence_piece.model import BYTE
 from keras_longformer.tokenizers.sentence_piece.model import CONTROL
 from keras_longformer.tokenizers.sentence_piece.model import SentencePieceModel
+from keras_longformer.tokenizers.special_tokens import NO_ID
 from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.tokenizers.special_tokens import raise_for
+from keras_longformer.tokenizers.special_tokens import with_ids
 
 
 class Vocabulary:
@@ -15,7 +18,7 @@ class Vocabulary:
     Args:
         model: the model.
         layout: which ids its pieces have.
-        added_tokens: tokens that bring their ids, of the model's or others.
+        added_tokens: tokens of the model or others, with an id or `NO_ID`.
 
     Raises:
         ValueError: lists what does not fit together.
@@ -24,6 +27,7 @@ class Vocabulary:
         ids: dict from token to id.
         by_id: dict from id to token.
         piece_ids: list of int, the id of each of the model's pieces.
+        added_tokens: tuple of `AddedToken`, with their ids.
     """
 
     def __init__(
@@ -33,33 +37,19 @@ class Vocabulary:
         added_tokens: Sequence[AddedToken] = (),
     ):
         self.model, self.layout = model, layout
-        self.added_tokens = added_tokens
         self.ids = layout.ids(model.pieces)
+        added_tokens = with_ids(added_tokens, self.ids, layout.special_tokens())
+        self.added_tokens = added_tokens
+        self.ids |= {t.content: t.id for t in added_tokens if t.id != NO_ID}
         self.by_id = {i: token for token, i in self.ids.items()}
-        problems = []
-        for token in added_tokens:
-            here = self.ids.setdefault(token.content, token.id)
-            there = self.by_id.setdefault(token.id, token.content)
-            if here != token.id:
-                problems.append(
-                    f"added token {token.content!r} has id {token.id}, and "
-                    f"the model's has {here}"
-                )
-            elif there != token.content:
-                problems.append(
-                    f"added token {token.content!r} has the id {token.id} of "
-                    f"the model's {there!r}"
-                )
-        problems += [
-            f"special token {token!r} has no id"
-            for token in layout.special_tokens()
-            if token not in self.ids
-        ]
-        if problems:
-            raise ValueError(
-                "The SentencePiece model and its layout do not fit together:"
-                + "".join(f"\n  {problem}" for problem in problems[:10])
-            )
+        raise_for(
+            [
+                f"special token {token!r} is no piece of the model and has no "
+                "id"
+                for token in layout.special_tokens()
+                if token not in self.ids
+            ]
+        )
         unknown = self.ids[layout.unk_token]
         shift = len(layout.head) - layout.replaced
         self.piece_ids = [
