@@ -11,6 +11,7 @@ from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.keras_hub import read_keras_hub
 from keras_longformer.weights.load import open_foreign
 from keras_longformer.weights.load import preset_kind
+from tests.vocabularies import tiny_vocabulary
 
 SIZES = {
     "vocabulary_size": 19,
