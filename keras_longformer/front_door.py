@@ -43,6 +43,9 @@ from keras_longformer.tokenizers import (
 from keras_longformer.tokenizers import (
     LongformerTokenizer as LongformerTokenizer,
 )
+from keras_longformer.tokenizers import (
+    LongformerWordPieceTokenizer as LongformerWordPieceTokenizer,
+)
 from keras_longformer.weights import (
     ModelGardenCheckpoint as ModelGardenCheckpoint,
 )

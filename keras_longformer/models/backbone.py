@@ -387,6 +387,7 @@ class LongformerBackbone(
         """
         super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
         policies.write(self, preset_dir)
+        presets.write_note(preset_dir)
 
 
 def _input(name, dtype, optional=False):

@@ -1,6 +1,7 @@
 """What `from_preset` of the backbone and of the tasks have in common."""
 
 import inspect
+import json
 import logging
 
 from keras_longformer import weights
@@ -11,6 +12,11 @@ LOGGER = logging.getLogger("keras_longformer")
 
 # The encoder's own part that a checkpoint or a model may lack.
 OPTIONAL = ("pooler/*",)
+NOTE = """\
+# The classes of this preset are keras_longformer's. `import keras_longformer`
+# before KerasHub's `from_preset` or Keras' `load_model` opens it.
+keras_longformer
+"""
 
 
 def load_arrays(model, arrays, source, fresh=OPTIONAL):
@@ -40,6 +46,26 @@ def load_arrays(model, arrays, source, fresh=OPTIONAL):
             ", ".join(assigned.fresh),
             type(model).__name__,
         )
+
+
+def write_note(folder):
+    """Writes into a preset which package opens it.
+
+    KerasHub says of classes that it does not know only how they are called.
+
+    Args:
+        folder: str, where `requirements.txt`, if there is none, and a key
+            `library` of `metadata.json` are written.
+    """
+    path = os.path.join(folder, "requirements.txt")
+    if not os.path.exists(path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(NOTE)
+    path = os.path.join(folder, "metadata.json")
+    with open(path, encoding="utf-8") as file:
+        metadata = json.load(file)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({**metadata, "library": "keras_longformer"}, file, indent=4)
 
 
 def rebuild(model, keywords):

@@ -94,7 +94,7 @@ class RowPreprocessor:
         ```
         """
         preset = os.fspath(preset)
-        longest = weights.model_keywords(preset).get("max_sequence_length")
+        longest = weights.longest_row(preset)
         if weights.preset_kind(preset) == "keras_hub":
             saved = weights.saved_class(preset, "preprocessor.json")
             if saved == cls.__name__ and "tokenizer" not in kwargs:

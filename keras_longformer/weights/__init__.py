@@ -57,6 +57,6 @@ from keras_longformer.weights.model_garden_writer import (
 from keras_longformer.weights.texts import (
     is_tokenizer_alone as is_tokenizer_alone,
 )
-from keras_longformer.weights.texts import model_keywords as model_keywords
+from keras_longformer.weights.texts import longest_row as longest_row
 from keras_longformer.weights.texts import saved_class as saved_class
 from keras_longformer.weights.texts import tokenizer_files as tokenizer_files

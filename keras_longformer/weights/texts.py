@@ -6,7 +6,6 @@ from keras_longformer.weights import keras_hub
 from keras_longformer.weights import model_garden
 from keras_longformer.weights import readers
 from keras_longformer.weights.families import family_of
-from keras_longformer.weights.families import keras_hub as keras_hub_families
 from keras_longformer.weights.load import preset_kind
 
 
@@ -15,8 +14,8 @@ def tokenizer_files(preset: str) -> dict[str, str]:
 
     Args:
         preset: str, a Hugging Face folder or `hf://` handle, also one without
-            a model, a RoBERTa preset of KerasHub's, or a checkpoint of Model
-            Garden's, beside which they lie.
+            a model, a RoBERTa or BERT of KerasHub's, or a checkpoint of
+            Model Garden's, beside which they lie.
 
     Returns:
         Dict of file name, as Hugging Face names it, to path.
@@ -43,15 +42,11 @@ def is_tokenizer_alone(preset: str) -> bool:
     return any(folder.find(name) for name in readers.TOKENIZER_FILES)
 
 
-def model_keywords(preset: str) -> dict:
-    """Returns what a preset's configuration says of its backbone.
+def longest_row(preset: str) -> int:
+    """Returns how many tokens the model of a preset reads.
 
     Args:
         preset: str, of any kind.
-
-    Returns:
-        Dict of `LongformerBackbone`'s keywords, `max_sequence_length` and
-        `pad_token_id` among them.
 
     Raises:
         ValueError: a model of another kind.
@@ -59,22 +54,27 @@ def model_keywords(preset: str) -> dict:
     preset = os.fspath(preset)
     kind = preset_kind(preset)
     if kind == "model_garden":
-        return model_garden.read_model_garden(preset, load_weights=False).config
-    if os.path.isdir(preset) or preset.startswith(readers.HUB_SCHEME):
+        foreign = model_garden.read_model_garden(preset, load_weights=False)
+        config = foreign.config
+    elif os.path.isdir(preset) or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
         if kind == "hugging_face":
-            return family_of(config, preset).to_keywords(config, preset)
-        keywords = dict(config.get("config", {}))
-        if kind == "keras_hub_encoder":
-            keywords |= keras_hub_families.KINDS[config["class_name"]].keywords
-        return keywords
-    import keras_hub as theirs
+            config = family_of(config, preset).to_keywords(config, preset)
+        else:
+            config = config.get("config", {})
+    else:
+        import keras_hub as theirs
 
-    # KerasHub has no public way to the configuration of a name alone.
-    backbone = theirs.models.Backbone.from_preset(preset, load_weights=False)
-    if kind == "keras_hub_encoder":
-        return keras_hub_families.to_keywords(backbone)
-    return backbone.get_config()
+        # KerasHub has no public way to the configuration of a name alone.
+        config = theirs.models.Backbone.from_preset(
+            preset, load_weights=False
+        ).get_config()
+    if "max_sequence_length" not in config:
+        raise ValueError(
+            f"'{preset}' does not say how many tokens its model reads: give "
+            "`sequence_length`, or a preset of a Longformer, RoBERTa or BERT."
+        )
+    return config["max_sequence_length"]
 
 
 def saved_class(preset: str, name: str) -> str | None:

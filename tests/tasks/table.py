@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+from keras import ops
 
 import keras_longformer as klf
 from tests.tasks import small
@@ -43,6 +44,19 @@ class Kind:
     def fit(self, task, **options):
         targets = [] if self.y is None else [self.y]
         return task.fit(self.x, *targets, batch_size=4, verbose=0, **options)
+
+    def inputs(self, task):
+        """What the model itself takes."""
+        if self.name == "masked_lm":
+            return task.preprocessor.fill_mask_preprocess(["a <mask>"])
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(
+            task.preprocessor(self.x)
+        )
+        return inputs
+
+    def call(self, task, inputs):
+        """A direct call's output, without the time that tracing takes."""
+        return np.asarray(ops.cast(task(inputs), "float32"))
 
     def scaled(self, **config):
         """A task of two layers whose answers differ visibly."""

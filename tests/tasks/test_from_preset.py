@@ -1,11 +1,15 @@
 """One door: tokenizers and preprocessors open what the tasks open."""
 
 import json
+import pathlib
 
 import keras_hub
 import pytest
 
 import keras_longformer as klf
+from keras_longformer.tokenizers.word_piece.tokenizer import (
+    LongformerWordPieceTokenizer,
+)
 from tests.tasks import small
 from tests.tasks.table import KINDS
 from tests.tokenizers import folders
@@ -53,7 +57,7 @@ def test_preprocessors(kind, hugging_face, own):
     assert shorter.sequence_length == 16 and shorter.pad_to == [16]
     same = cls.from_preset(own)
     assert same.tokenizer.get_vocabulary()
-    model = json.loads((open(f"{own}/config.json", encoding="utf-8")).read())
+    model = json.loads(pathlib.Path(own, "config.json").read_text("utf-8"))
     longest = model["config"]["max_sequence_length"]
     is_saved = cls is klf.LongformerTextClassifierPreprocessor
     assert same.sequence_length == (32 if is_saved else longest)
@@ -96,7 +100,7 @@ def test_keras_hub_finds_ours(own):
 
 
 def test_other_kinds_by_name(own, hugging_face, tmp_path):
-    other = klf.LongformerWordPieceTokenizer
+    other = LongformerWordPieceTokenizer
     with pytest.raises(ValueError, match="has a LongformerTokenizer. Open it"):
         other.from_preset(own)
     with pytest.raises(ValueError, match="has a LongformerTokenizer. Open it"):

@@ -26,11 +26,13 @@ from keras_longformer.tokenizers.sentence_piece.model import BYTE
 from keras_longformer.tokenizers.sentence_piece.model import MARK
 from keras_longformer.tokenizers.sentence_piece.model import OTHER_NONCHARACTER
 from keras_longformer.tokenizers.sentence_piece.model import SentencePieceModel
-from keras_longformer.tokenizers.sentence_piece.model import operation
 from keras_longformer.tokenizers.sentence_piece.model import piece_sizes
 from keras_longformer.tokenizers.sentence_piece.offsets import ExactEnds
 from keras_longformer.tokenizers.sentence_piece.offsets import Spans
 from keras_longformer.tokenizers.sentence_piece.offsets import characters_of
+from keras_longformer.tokenizers.sentence_piece.operation import (
+    SentencePieceOperation,
+)
 from keras_longformer.tokenizers.special_tokens import AddedToken
 from keras_longformer.tokenizers.special_tokens import cut_texts
 from keras_longformer.tokenizers.special_tokens import join_pieces
@@ -82,7 +84,7 @@ class SentencePieceEncoder:
         self._options = options
         self._adds_prefix = model.adds_prefix
         proto, pieces, types = model.running(options.needs_marks)
-        self._sentence_piece = operation(proto)
+        self._sentence_piece = SentencePieceOperation(proto)
         others = [unknown_id] * (len(pieces) - len(piece_ids))
         self._ids = cpu_constant([*piece_ids, *others], tf.int32)
         # Bytes of unknown characters, where the model itself has none.
@@ -166,8 +168,8 @@ class SentencePieceEncoder:
         rows = tf.cast(found.value_rowids(), tf.int32)
         spans = Spans(
             found.values,
-            tf.cast(starts.values, tf.int32),
-            tf.cast(ends.values, tf.int32),
+            starts.values,
+            ends.values,
             rows,
         )
         if self._options.needs_marks:

@@ -14,8 +14,6 @@ the one that a folder has:
 import os
 import pathlib
 
-import tensorflow as tf
-
 from keras_longformer.tokenizers.sentence_piece.charsmap import Charsmap
 
 # `ModelProto.SentencePiece.Type`
@@ -46,22 +44,6 @@ def import_extra(module: str):
 def messages():
     """Returns the module of SentencePiece's protocol buffers."""
     return import_extra("sentencepiece.sentencepiece_model_pb2")
-
-
-def operation(proto: bytes):
-    """Returns TensorFlow Text's tokenizer of a model.
-
-    Raises:
-        ValueError: it cannot be run.
-    """
-    text = import_extra("tensorflow_text")
-    try:
-        with tf.init_scope(), tf.device("CPU"):
-            return text.SentencepieceTokenizer(model=proto)
-    except tf.errors.OpError as error:
-        raise ValueError(
-            f"SentencePiece cannot run this model: {error.message}"
-        ) from error
 
 
 class SentencePieceModel:

@@ -19,8 +19,10 @@ from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.characters import shifted_left
 from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.sentence_piece.model import SentencePieceModel
-from keras_longformer.tokenizers.sentence_piece.model import operation
 from keras_longformer.tokenizers.sentence_piece.model import piece_sizes
+from keras_longformer.tokenizers.sentence_piece.operation import (
+    SentencePieceOperation,
+)
 
 WALL = "x"  # Around a text, so that its own white space is inside.
 
@@ -88,7 +90,7 @@ class ExactEnds:
 
     def __init__(self, model: SentencePieceModel, sizes: list[int]):
         proto, pieces, types = model.measuring()
-        self.measure = operation(proto)
+        self.measure = SentencePieceOperation(proto)
         self._measured_sizes = cpu_constant(
             piece_sizes(pieces, types), tf.int32
         )
