@@ -20,6 +20,7 @@ and the file in the package unchanged.
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 import sys
@@ -33,6 +34,12 @@ SURROGATES = range(0xD800, 0xE000)  # No characters; UTF-8 cannot hold them.
 CODE_POINTS = [c for c in range(sys.maxunicode + 1) if c not in SURROGATES]
 HANGUL = range(0xAC00, 0xD7A4)  # Decomposed by arithmetic.
 OPTIONS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
+
+
+def check(holds: bool) -> None:
+    """Stops where `tokenizers` is not as the tables can say."""
+    if not holds:
+        raise SystemExit("This version of tokenizers works in another way.")
 
 
 def normalizer(option: str):
@@ -49,7 +56,7 @@ def cleaned() -> tuple[list[int], list[int]]:
     dropped = [c for c, found in results.items() if not found]
     blanks = [c for c, found in results.items() if found == " "]
     changed = {c for c, found in results.items() if found != chr(c)}
-    assert changed == {*dropped, *blanks} - {32}
+    check(changed == {*dropped, *blanks} - {32})
     return dropped, blanks
 
 
@@ -58,7 +65,7 @@ def set_apart() -> list[int]:
     chinese = normalizer("handle_chinese_chars")
     results = {c: chinese.normalize_str(chr(c)) for c in CODE_POINTS}
     changed = [c for c, found in results.items() if found != chr(c)]
-    assert all(results[c] == f" {chr(c)} " for c in changed)
+    check(all(results[c] == f" {chr(c)} " for c in changed))
     return changed
 
 
@@ -76,7 +83,7 @@ def split() -> tuple[list[int], list[int]]:
         elif words == ["a", chr(c), "b"]:
             punctuation.append(c)
         else:
-            assert words == [text]
+            check(words == [text])
     return whitespace, punctuation
 
 
@@ -89,7 +96,7 @@ def decompositions() -> dict[int, list[int]]:
     for i, c in enumerate(HANGUL):
         tail = [0x11A7 + i % 28] * (i % 28 > 0)
         jamo = [0x1100 + i // 588, 0x1161 + i % 588 // 28, *tail]
-        assert results.pop(c) == jamo
+        check(results.pop(c) == jamo)
     return {c: found for c, found in results.items() if found != [c]}
 
 
@@ -100,7 +107,7 @@ def stripped_marks(decomposed: dict[int, list[int]]) -> list[int]:
     marks = {c for c in single if not strip.normalize_str(chr(c))}
     for c, parts in decomposed.items():
         kept = "".join(chr(part) for part in parts if part not in marks)
-        assert strip.normalize_str(chr(c)) == kept
+        check(strip.normalize_str(chr(c)) == kept)
     return sorted(marks)
 
 
@@ -125,7 +132,7 @@ def combining_classes(decomposed: dict[int, list[int]]) -> dict[int, int]:
         if found and known and c not in decomposed:
             samples.setdefault(found, text)
     ladder = [samples[found] for found in sorted(samples)]
-    assert all(is_swapped(b + a) for a, b in zip(ladder, ladder[1:]))
+    check(all(is_swapped(b + a) for a, b in itertools.pairwise(ladder)))
     classes = {}
     for c in CODE_POINTS:
         text = chr(c)
@@ -145,7 +152,7 @@ def lower_cased() -> dict[int, list[int]]:
     """Returns what characters change to in lower case."""
     lower = normalizer("lowercase")
     results = {c: [*map(ord, lower.normalize_str(chr(c)))] for c in CODE_POINTS}
-    assert lower.normalize_str("ΑΣ") == "ασ"  # No final sigma.
+    check(lower.normalize_str("ΑΣ") == "ασ")  # No final sigma.
     return {c: found for c, found in results.items() if found != [c]}
 
 
@@ -175,7 +182,7 @@ def main() -> None:
     control, blanks = cleaned()
     whitespace, punctuation = split()
     # Whitespace that is a control character, such as U+0085, is dropped.
-    assert set(blanks) == set(whitespace) - set(control)
+    check(set(blanks) == set(whitespace) - set(control))
     decomposed = decompositions()
     marks = stripped_marks(decomposed)
     classes = combining_classes(decomposed)

@@ -62,6 +62,7 @@ class Outputs(typing.NamedTuple):
     orders: list[tuple[int, ...]]
 
 
+@functools.cache
 def normalized(
     normalization: Normalization, *, with_blanks: bool = False
 ) -> Outputs:

@@ -36,7 +36,7 @@ from keras_longformer.tokenizers.word_piece.vocabulary import Vocabulary
 from keras_longformer.tokenizers.word_piece.vocabulary import read_tokens
 
 VOCABULARY_FILE = "vocabulary.json"
-# About 250,000 tokens of English, which take about 0.1 s.
+# About 250,000 tokens of English.
 MAX_TEXT_BYTES = 2**20
 CONTROL = ("start_token", "end_token", "pad_token", "unk_token", "mask_token")
 

@@ -146,7 +146,7 @@ EQUAL = {
         added(NEXT + 1, "Hell", normalized=True, single_word=True),
         added(NEXT + 2, "中文", normalized=True),
         added(NEXT + 3, "[X]", lstrip=True, rstrip=False),
-        added(NEXT + 4, "é", normalized=True, lstrip=True),
+        added(NEXT + 4, "ü", normalized=True, lstrip=True),
     ),
     "fast, added in the decoder": fast(
         added(NEXT, "[E]"),

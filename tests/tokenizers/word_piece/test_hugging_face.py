@@ -19,7 +19,7 @@ TEXTS = [
     " Hello [ent]x  [X]  HELL-hello 中文文",
     "[MASK] é <s> [mask] [M] world  [E] é",
     "[CLS] [SEP]<pad> [PAD] [UNK]hell[SEP] e\u0301 wor\x7fld\u200b!",
-    "[ENT]中文 helloé ho\tworld",
+    "[ENT]中文 hello ü Üé ho\tworld",
     *texts_of("words", 4),
     *texts_of("wide", 4),
 ]
