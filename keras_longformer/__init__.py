@@ -2,8 +2,8 @@
 
 The public names are imported when one is first used: a client of a server, or
 a command line, need not wait for TensorFlow. Keras then knows the classes by
-the names that they have in files. Where Keras is there already, all of it is at
-once, so that `keras.saving.load_model` finds them.
+the names that they have in files. Where Keras is there already, or is imported
+next, they are too, so that `keras.saving.load_model` finds them.
 
 Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150).
 """
@@ -22,11 +22,13 @@ __all__ = [
     "LongformerMultipleChoicePreprocessor",
     "LongformerQuestionAnswering",
     "LongformerQuestionAnsweringPreprocessor",
+    "LongformerSentencePieceTokenizer",
     "LongformerTextClassifier",
     "LongformerTextClassifierPreprocessor",
     "LongformerTokenClassifier",
     "LongformerTokenClassifierPreprocessor",
     "LongformerTokenizer",
+    "LongformerWordPieceTokenizer",
     "export_saved_model",
     "save_hugging_face",
     "verify_saved_model",
@@ -36,6 +38,9 @@ __all__ = [
 if typing.TYPE_CHECKING or "keras" in sys.modules:
     from keras_longformer.front_door import *  # noqa: F403
 else:
+    from keras_longformer import late
+
+    late.register_with_keras()
 
     def __getattr__(name: str):
         if name not in __all__:

@@ -38,6 +38,12 @@ from keras_longformer.tasks import (
     LongformerTokenClassifierPreprocessor as LongformerTokenClassifierPreprocessor,
 )
 from keras_longformer.tokenizers import (
+    LongformerSentencePieceTokenizer as LongformerSentencePieceTokenizer,
+)
+from keras_longformer.tokenizers import (
     LongformerTokenizer as LongformerTokenizer,
+)
+from keras_longformer.tokenizers import (
+    LongformerWordPieceTokenizer as LongformerWordPieceTokenizer,
 )
 from keras_longformer.weights import save_hugging_face as save_hugging_face

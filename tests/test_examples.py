@@ -24,6 +24,7 @@ from keras_longformer.client.client import ServingError
 from keras_longformer.weights.assign import assign
 from tests.paths import ROOT
 from tests.tasks import small
+from tests.tokenizers.word_piece import vocabularies as word_piece
 from tests.vocabularies import tiny_vocabulary
 
 pytestmark = pytest.mark.filterwarnings(
@@ -32,7 +33,13 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Your input ran out of data:UserWarning",
 )
 
-SMALL = {"4096": "64", "1024": "64", "512": "8", "31414, 232": "41, 42"}
+SMALL = {
+    "4096": "64",
+    "1024": "64",
+    "512": "8",
+    "31414, 232": "41, 42",
+    "7592, 2088": "7, 8",
+}
 # The blocks that cannot run: what they raise here, and why.
 CANNOT_RUN = {
     "keras_longformer/client/client.py ServingClient 0": (
@@ -111,6 +118,8 @@ def folder(tmp_path, monkeypatch):
         ("vocab.json", "merges.txt"), tokenizer_files(), strict=True
     ):
         pathlib.Path(name).write_text(content, encoding="utf-8")
+    lines = "\n".join(word_piece.TINY)
+    pathlib.Path("vocab.txt").write_text(lines, encoding="utf-8")
     return tmp_path
 
 

@@ -18,6 +18,7 @@ LongformerTextClassifierPreprocessor
 LongformerTokenClassifier
 LongformerTokenClassifierPreprocessor
 LongformerTokenizer
+LongformerWordPieceTokenizer
 export_saved_model
 save_hugging_face
 verify_saved_model

@@ -127,10 +127,17 @@ class LongformerEmbeddings(keras.layers.Layer):
         else:
             token_type_ids, unknown = self._checked_types(token_type_ids)
             is_wrong |= unknown
-        types = self.token_type_embedding(token_type_ids)
+        # Cast here: a quantized table gives its scales' dtype.
+        x, rows, types = (
+            tf.cast(table(ids), self.compute_dtype)
+            for table, ids in (
+                (self.token_embedding, token_ids),
+                (self.position_embedding, positions),
+                (self.token_type_embedding, token_type_ids),
+            )
+        )
         types += tf.cast(tf.where(is_wrong, float("nan"), 0.0), types.dtype)
-        x = self.token_embedding(token_ids)
-        x += self.position_embedding(positions) + types
+        x += rows + types
         return self.dropout_layer(self.layer_norm(x), training=training)
 
     def _positions(self, token_ids):

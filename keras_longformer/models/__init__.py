@@ -3,7 +3,8 @@
 from keras_longformer.models.backbone import (
     LongformerBackbone as LongformerBackbone,
 )
-from keras_longformer.tokenizers import LongformerTokenizer
+from keras_longformer.tokenizers import GraphTokenizer
 
-# KerasHub finds the tokenizer of a preset by its backbone's class.
-LongformerTokenizer.backbone_cls = LongformerBackbone
+# KerasHub finds the tokenizer of a preset by its backbone's class. The preset
+# says of which kind it is.
+GraphTokenizer.backbone_cls = LongformerBackbone

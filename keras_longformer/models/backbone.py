@@ -1,7 +1,5 @@
 """The encoder."""
 
-import os
-
 import keras
 import keras_hub
 import numpy as np
@@ -9,9 +7,13 @@ import numpy as np
 from keras_longformer import weights
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
+from keras_longformer.models import policies
 from keras_longformer.models import presets
+from keras_longformer.models import quantization
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
+from keras_longformer.models.fresh import FreshFunctions
+from keras_longformer.models.lora import LoraBackbone
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
 
@@ -22,7 +24,13 @@ def initializer(stddev=0.02):
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
-class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
+class LongformerBackbone(
+    LongformerInputs,
+    FreshFunctions,
+    quantization.Quantizable,
+    LoraBackbone,
+    keras_hub.models.Backbone,
+):
     """A Longformer encoder: RoBERTa with attention over a window.
 
     Each token attends to the `window_size` tokens around it and to the global
@@ -264,14 +272,15 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
         """Opens a Longformer, or a RoBERTa and makes it long.
 
         Args:
-            preset: str, one of
+            preset: str, or a model of KerasHub's, one of
                 a Hugging Face folder or `hf://` handle of a `longformer`,
                 `roberta`, `xlm-roberta`, `camembert`, `bert` or `electra`
                 encoder (`model.safetensors`, `tf_model.h5` or
                 `pytorch_model.bin`, sharded too), or a folder of
                 sentence-transformers with one of these;
                 a folder that `save_to_preset` wrote;
-                a RoBERTa preset of KerasHub's, by folder, name or handle.
+                a RoBERTa, XLM-RoBERTa or BERT of KerasHub's: its preset,
+                by folder, name or handle, or the backbone or task itself.
             load_weights: bool, `False` starts from random weights.
             max_sequence_length: int, the tokens that the model shall read, more
                 or fewer than the preset's, which is the default.
@@ -291,7 +300,7 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
             ValueError: a preset of another kind, a broken file, or weights
                 that do not fit: all that do not, in one error.
         """
-        preset = os.fspath(preset)
+        preset = presets.as_preset(preset)
         options = {
             "max_sequence_length": max_sequence_length,
             "window_size": window_size,
@@ -335,10 +344,36 @@ class LongformerBackbone(LongformerInputs, keras_hub.models.Backbone):
                 "implementation": self.implementation,
                 "causal": self.causal,
                 "position_rule": self.position_rule,
+                "dtype": keras.dtype_policies.serialize(
+                    keras.DTypePolicy(policies.policy_name(self))
+                ),
                 "activation": self.activation,
             }
         )
+        quantized = quantization.describe_quantized(self._flatten_layers())
+        if quantized:
+            config["quantized"] = quantized
         return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        quantized = config.pop("quantized", {})
+        config["dtype"] = policies.read(config)
+        backbone = super().from_config(config)
+        quantization.quantize_again(backbone._flatten_layers(), quantized)
+        return backbone
+
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """Saves the backbone as a folder that `from_preset` opens.
+
+        Args:
+            preset_dir: str, made if it is not there.
+            max_shard_size: int or float, gigabytes of a weights' file, or
+                `None`: of any size.
+        """
+        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
+        policies.write(self, preset_dir)
 
 
 def _input(name, dtype, optional=False):

@@ -2,6 +2,9 @@
 
 import inspect
 import logging
+import os
+
+import keras
 
 from keras_longformer import weights
 from keras_longformer.layers.positions import position_offset
@@ -11,6 +14,11 @@ LOGGER = logging.getLogger("keras_longformer")
 
 # The encoder's own part that a checkpoint or a model may lack.
 OPTIONAL = ("pooler/*",)
+
+
+def as_preset(preset):
+    """Returns a model as it is, and a path as a str."""
+    return preset if isinstance(preset, keras.Model) else os.fspath(preset)
 
 
 def load_arrays(model, arrays, source, fresh=OPTIONAL):
@@ -71,6 +79,9 @@ def rebuild(model, keywords):
     }
     if not changed:
         return model
+    weights.check_not_quantized(
+        model, ", ".join(f"another `{name}`" for name in changed)
+    )
     rebuilt = type(backbone).from_config({**config, **changed})
     if model is not backbone:
         preprocessor = model.preprocessor
@@ -110,6 +121,17 @@ def with_length(preprocessor, sequence_length):
     return with_options(
         preprocessor, sequence_length=sequence_length, pad_to=pad_to
     )
+
+
+def with_arguments(preprocessor, longest, **options):
+    """A copy for a model that reads `longest` tokens, with other arguments."""
+    length = options.get("sequence_length", preprocessor.sequence_length)
+    too_long = length is None or length > longest
+    if "sequence_length" not in options and too_long:
+        length = longest  # It was saved for another model.
+    if length != preprocessor.sequence_length and length is not None:
+        preprocessor = with_length(preprocessor, length)
+    return with_options(preprocessor, **options) if options else preprocessor
 
 
 def with_options(preprocessor, **options):

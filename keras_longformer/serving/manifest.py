@@ -67,7 +67,12 @@ def write(
             "keras_longformer": _package_version(),
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
+            **{
+                name: metadata.version(name.replace("_", "-"))
+                for name in served.tokenizer.operations_of
+            },
         },
+        **_needs(served.tokenizer),
         "signatures": {
             name: {
                 "inputs": _describe(input_specs(function)),
@@ -154,15 +159,48 @@ def _text(served):
     return text | served.answer.rules()
 
 
+def _needs(tokenizer):
+    """What to import before loading it, where TensorFlow is not enough."""
+    names = list(tokenizer.operations_of)
+    if not names:
+        return {}
+    return {
+        "imports": {
+            "packages": names,
+            "why": "Import them before `tf.saved_model.load`: the tokenizer "
+            "runs operations of theirs. TF Serving has TensorFlow Text inside; "
+            "one that is older than `versions` says may lack some.",
+        }
+    }
+
+
 def _special_tokens(tokenizer):
+    """Says what a text may hold that is no ordinary characters."""
     recognised = tokenizer.special_tokens_in_text
-    if not recognised:
-        return "Special tokens in a text are ordinary characters."
     if recognised is True:
         recognised = tokenizer.special_tokens
+    recognised = list(recognised or ())
+    control = getattr(tokenizer, "control_tokens", tokenizer.special_tokens)
+    added = [
+        token.content
+        for token in getattr(tokenizer, "added_tokens", ())
+        if token.content not in control
+    ]
+    said = "Special tokens in a text are ordinary characters."
+    if recognised:
+        said = (
+            f"{_names(recognised)} are recognised in a text, as the model's "
+            "tokenizer was made to: whoever sends texts can send them."
+        )
+    if added:
+        said += f" Added tokens are recognised: {_names(added)}."
+    return said
+
+
+def _names(tokens):
+    shown = ", ".join(map(repr, tokens[:20]))
     return (
-        f"{', '.join(map(repr, recognised))} are recognised in a text, as the "
-        "model's tokenizer was made to: whoever sends texts can send them."
+        shown if len(tokens) <= 20 else f"{shown} and {len(tokens) - 20} more"
     )
 
 

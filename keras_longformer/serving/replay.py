@@ -10,6 +10,7 @@ the problems found, and what was run.
 TF Serving's `SavedModelBundle` is a graph in a Session, and so it is here.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -197,13 +198,37 @@ class Replay:
         return found
 
 
+def missing_packages(names: list[str]) -> list[str]:
+    """Says how to get packages whose operations a SavedModel runs."""
+    return [
+        f"it runs operations of {name}, which is not installed here. Try: pip "
+        f"install {name.replace('_', '-')}, and import {name} before loading "
+        "it; TF Serving has it inside"
+        for name in names
+    ]
+
+
+def _imported(name):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
 def main() -> None:
-    for name in FORBIDDEN:
-        sys.modules[name] = None  # `import` raises now.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     folder = sys.argv[1]
     with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
+    needed = manifest.get("imports", {}).get("packages", [])
+    for name in FORBIDDEN:
+        if name not in needed:
+            sys.modules[name] = None  # `import` raises now.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    missing = [name for name in needed if not _imported(name)]
+    if missing:
+        json.dump({"problems": missing_packages(missing)}, sys.stdout)
+        return
     replay = Replay(folder, manifest["probe"]["tolerance"])
     if replay.describe() != manifest["signatures"]:
         replay.problems.append(

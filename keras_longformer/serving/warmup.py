@@ -177,10 +177,18 @@ def _tokens(served, length):
     row of one text for those who expect that."""
     template = served.preprocessor.row_template
     ends = [*template.start, *template.between]
-    ids = np.full((1, length), served.tokenizer.unk_token_id, np.int32)
+    ids = np.full((1, length), _ordinary_id(served.tokenizer), np.int32)
     ids[0, : len(ends)] = ends
     ids[0, -len(template.end) :] = template.end
     return ids
+
+
+def _ordinary_id(tokenizer):
+    """An id that ends no text: the unknown token's, where there is one."""
+    if tokenizer.unk_token_id is not None:
+        return tokenizer.unk_token_id
+    special = set(tokenizer.special_token_ids)
+    return next(i for i in range(len(special) + 1) if i not in special)
 
 
 def _texts(served, inputs, length):

@@ -8,14 +8,18 @@ of what is read, so that what is served is what was fitted.
 """
 
 import copy
+import os
 
 import keras
 import tensorflow as tf
 
+from keras_longformer import weights
+from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
+from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.packing import pack
 from keras_longformer.text.packing import pad_rows
 from keras_longformer.text.rows import Rows
@@ -59,6 +63,57 @@ class RowPreprocessor:
     reads = ("text",)
     over_long_choices = OVER_LONG
     over_long = "truncate"
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Opens what a preset says of texts, without its weights.
+
+        Args:
+            preset: str, what a task's `from_preset` opens: a Hugging Face
+                folder or `hf://` handle, a folder that `save_to_preset` wrote,
+                or a RoBERTa preset of KerasHub's.
+            **kwargs: arguments of the constructor. Without `sequence_length`,
+                texts are cut to what the model reads; without `pad_to`, they
+                are padded to the least of 256, 512, ... that holds the
+                longest of the batch. What a preset of this very class was
+                saved with stays where nothing else is said.
+
+        Raises:
+            ValueError: a preset of another kind, or one whose tokenizer
+                cannot be followed.
+
+        Example:
+
+        ```python
+        LongformerTextClassifierPreprocessor.from_preset(
+            "path/to/roberta-base", sequence_length=512)
+        ```
+        """
+        preset = os.fspath(preset)
+        longest = weights.longest_row(preset)
+        if weights.preset_kind(preset) == "keras_hub":
+            saved = weights.saved_class(preset, "preprocessor.json")
+            if saved == cls.__name__ and "tokenizer" not in kwargs:
+                return presets.with_arguments(
+                    super().from_preset(preset), longest, **kwargs
+                )
+        tokenizer = kwargs.pop("tokenizer", None)
+        if tokenizer is None:
+            tokenizer = LongformerTokenizer.from_preset(preset)
+        return cls.for_model(tokenizer, longest, **kwargs)
+
+    @classmethod
+    def for_model(cls, tokenizer, longest, **options):
+        """Returns a preprocessor for a model that reads `longest` tokens.
+
+        Args:
+            tokenizer: a `GraphTokenizer`.
+            longest: int, its `sequence_length` where `options` have none.
+            **options: other arguments of the constructor.
+        """
+        length = options.setdefault("sequence_length", longest)
+        buckets = "longest" if length is None else length_buckets(length)
+        return cls(tokenizer, **{"pad_to": buckets, **options})
 
     def build(self, input_shape=None):
         """Makes nothing: KerasHub would make its packer here."""

@@ -1,18 +1,19 @@
 """What every head has: optional global tokens, and `from_preset`."""
 
-import os
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_longformer import weights
+from keras_longformer.models import policies
 from keras_longformer.models import presets
+from keras_longformer.models import quantization
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
+from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.text.merging import mean_of_windows
-from keras_longformer.text.packing import length_buckets
+from keras_longformer.tokenizers import no_tokenizer
 from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.names import entries
 
@@ -24,7 +25,9 @@ CLASSIFIERS = (
 )
 
 
-class LongformerTask(LongformerInputs):
+class LongformerTask(
+    LongformerInputs, FreshFunctions, quantization.Quantizable
+):
     """A `LongformerBackbone` with a head and a preprocessor: the contract.
 
     A mixin before KerasHub's class for the kind of task. A subclass, in this
@@ -143,7 +146,8 @@ class LongformerTask(LongformerInputs):
             preset: str, what `LongformerBackbone.from_preset` opens: a
                 Hugging Face folder or `hf://` handle of a Longformer, RoBERTa,
                 BERT or ELECTRA, a folder that `save_to_preset` wrote, or a
-                RoBERTa preset of KerasHub's.
+                RoBERTa, XLM-RoBERTa or BERT of KerasHub's: its preset, or the
+                backbone or task itself, whose tokenizer is read too.
             load_weights: bool, `False` starts from random weights.
             **kwargs: those of the backbone's `from_preset`
                 (`max_sequence_length`, `window_size`, `positions`,
@@ -165,7 +169,7 @@ class LongformerTask(LongformerInputs):
             TypeError: an argument that neither the backbone, nor this class,
                 nor its preprocessor takes.
         """
-        preset = os.fspath(preset)
+        preset = presets.as_preset(preset)
         own, kwargs = presets.split_keywords(cls.backbone_cls, kwargs)
         options = cls._preprocessor_options(kwargs)
         if weights.preset_kind(preset) == "keras_hub":
@@ -261,6 +265,23 @@ class LongformerTask(LongformerInputs):
         """
         return mean_of_windows(outputs, windows).numpy()
 
+    def get_config(self):
+        config = super().get_config()
+        quantized = quantization.describe_quantized(
+            quantization.own_layers(self)
+        )
+        if quantized:
+            config["quantized"] = quantized
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        quantized = config.pop("quantized", {})
+        task = super().from_config(config)
+        quantization.quantize_again(quantization.own_layers(task), quantized)
+        return task
+
     def get_compile_config(self):
         """What `compile_from_config` takes, for `save`."""
         config = super().get_compile_config()
@@ -323,8 +344,9 @@ class LongformerTask(LongformerInputs):
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, options, kwargs):
         """A preset of ours, which KerasHub loads as it was saved."""
-        if "dtype" in own:
-            kwargs["dtype"] = own.pop("dtype")
+        kwargs["dtype"] = own.pop("dtype", None) or policies.saved_policy(
+            preset
+        )
         task = super().from_preset(preset, load_weights, **kwargs)
         longest = task.backbone.max_sequence_length
         preprocessor = task.preprocessor
@@ -346,18 +368,13 @@ class LongformerTask(LongformerInputs):
     def _preprocessor(cls, foreign, **options):
         tokenizer = open_tokenizer(foreign.tokenizer_files)
         if tokenizer is None:
+            why = no_tokenizer(foreign.source, foreign.tokenizer_files)
             raise ValueError(
-                f"'{foreign.source}' has no byte-level BPE (vocab.json and "
-                "merges.txt) beside it. Pass `preprocessor=None` and give the "
-                "model token ids, or a preprocessor of your own."
+                f"{why} Pass `preprocessor=None` and give the model token ids, "
+                "or a preprocessor of your own."
             )
         longest = foreign.config["max_sequence_length"]
-        return cls.preprocessor_cls(
-            tokenizer,
-            sequence_length=longest,
-            pad_to=length_buckets(longest),
-            **options,
-        )
+        return cls.preprocessor_cls.for_model(tokenizer, longest, **options)
 
     @classmethod
     def _preprocessor_options(cls, kwargs):
@@ -386,13 +403,16 @@ class LongformerTask(LongformerInputs):
             return
         size = tokenizer.vocabulary_size()
         if size > backbone.vocabulary_size:
+            beyond = _tokens_beyond(tokenizer, backbone.vocabulary_size)
             raise ValueError(
                 f"The preprocessor's tokenizer has {size} tokens and the "
-                f"backbone embeddings for {backbone.vocabulary_size}. They "
-                "are not of one model: build the backbone with "
-                "`vocabulary_size=tokenizer.vocabulary_size()`."
+                f"backbone embeddings for {backbone.vocabulary_size}: none for "
+                f"{beyond}. They are not of one model, or tokens were added "
+                "and the embeddings not resized with them: build the backbone "
+                "with `vocabulary_size=tokenizer.vocabulary_size()`."
             )
-        if tokenizer.pad_token_id != backbone.pad_token_id:
+        counts = backbone.position_rule == "padding_offset"
+        if counts and tokenizer.pad_token_id != backbone.pad_token_id:
             raise ValueError(
                 "The preprocessor's tokenizer pads with "
                 f"{tokenizer.pad_token_id}, and the backbone, which counts "
@@ -444,6 +464,19 @@ def _kind_of_head(architecture):
     """What an architecture's classifier is of, if it says one."""
     kind = architecture.partition("For")[2]
     return kind if kind in CLASSIFIERS else None
+
+
+def _tokens_beyond(tokenizer, size: int) -> str:
+    """Names the first tokens whose ids are `size` or more."""
+    named = []
+    for i in range(size, tokenizer.vocabulary_size()):
+        try:
+            named.append(f"{tokenizer.id_to_token(i)!r} ({i})")
+        except ValueError:
+            continue  # A hole.
+        if len(named) > 3:
+            return ", ".join([*named[:3], "..."])
+    return ", ".join(named)
 
 
 def check_labels(x, y, wanted: str) -> None:

@@ -7,4 +7,11 @@ from keras_longformer.tokenizers.contract import (
     GraphTokenizer as GraphTokenizer,
 )
 from keras_longformer.tokenizers.contract import Tokens as Tokens
+from keras_longformer.tokenizers.opening import no_tokenizer as no_tokenizer
 from keras_longformer.tokenizers.opening import open_tokenizer as open_tokenizer
+from keras_longformer.tokenizers.sentence_piece.tokenizer import (
+    LongformerSentencePieceTokenizer as LongformerSentencePieceTokenizer,
+)
+from keras_longformer.tokenizers.word_piece.tokenizer import (
+    LongformerWordPieceTokenizer as LongformerWordPieceTokenizer,
+)

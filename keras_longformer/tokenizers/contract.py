@@ -4,12 +4,14 @@ Preprocessors, exports and conversion know tokenizers by this class alone. A
 new kind is one more subclass, with a line in `opening.py`.
 """
 
+import os
 import typing
 from collections.abc import Mapping
 
 import keras_hub
 import tensorflow as tf
 
+from keras_longformer import weights
 from keras_longformer.text.template import RowTemplate
 
 
@@ -35,11 +37,18 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
 
     - `start_token_id`, `end_token_id`, `pad_token_id`, `unk_token_id` and
       `mask_token_id`, int, and `mask_token`, str: KerasHub's special tokens;
+      the last three are `None` where there is none;
     - `special_tokens_in_text`: which of them are recognised in texts;
     - `max_text_bytes`: int or `None`, the longest text that it takes;
     - `sequence_length`: `None` where it neither pads nor cuts off, as
       preprocessors need it.
     """
+
+    # Whether `from_preset` gives what there is, of this class or not.
+    opens_every_kind = False
+    # Packages, besides TensorFlow, whose operations it runs: what loads a
+    # SavedModel with such a tokenizer imports them first.
+    operations_of: tuple[str, ...] = ()
 
     def tokenize(self, inputs, special_tokens_in_text=None):
         """Returns the ids of texts.
@@ -83,6 +92,52 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
         raise NotImplementedError
 
     @classmethod
+    def from_preset(cls, preset, config_file="tokenizer.json", **kwargs):
+        """Opens the tokenizer of a preset, without its weights.
+
+        Args:
+            preset: str, what a task's `from_preset` opens: a Hugging Face
+                folder or `hf://` handle, a folder that `save_to_preset` of a
+                task, a preprocessor or a tokenizer wrote, or a RoBERTa preset
+                of KerasHub's. A folder need not have a model.
+            config_file: str, the tokenizer's file in a preset of ours.
+            **kwargs: arguments of the constructor, in place of the preset's:
+                `special_tokens_in_text`, `max_text_bytes`, ...
+
+        Returns:
+            From `LongformerTokenizer.from_preset`, the tokenizer of any kind
+            that the preset has; from another class's, one of this class.
+
+        Raises:
+            ValueError: no tokenizer, one of another kind, or all that its
+                files say which would change ids and cannot be followed.
+
+        Example:
+
+        ```python
+        LongformerTokenizer.from_preset("path/to/roberta-base")
+        ```
+        """
+        from keras_longformer.tokenizers import presets
+
+        preset = os.fspath(preset)
+        if weights.is_tokenizer_alone(preset):
+            tokenizer = presets.open_alone(preset, **kwargs)
+        elif presets.is_own(preset):
+            tokenizer = super().from_preset(
+                preset, config_file=config_file, **kwargs
+            )
+        else:
+            tokenizer = presets.open_foreign_tokenizer(preset)
+            tokenizer = presets.with_options(tokenizer, **kwargs)
+        if not (cls.opens_every_kind or isinstance(tokenizer, cls)):
+            raise ValueError(
+                f"'{preset}' has a {type(tokenizer).__name__}. Open it with "
+                f"that class or with LongformerTokenizer, not {cls.__name__}."
+            )
+        return tokenizer
+
+    @classmethod
     def from_hugging_face(
         cls, files: Mapping[str, str]
     ) -> "GraphTokenizer | None":
@@ -96,8 +151,10 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
         """
         raise NotImplementedError
 
-    def hugging_face_files(self, max_sequence_length: int) -> dict[str, str]:
-        """Returns the text of each file that `transformers` opens it from.
+    def hugging_face_files(
+        self, max_sequence_length: int
+    ) -> dict[str, str | bytes]:
+        """Returns the text or bytes of each file that `transformers` reads.
 
         Args:
             max_sequence_length: int, the most tokens that the model reads.

@@ -4,8 +4,26 @@ from collections.abc import Mapping
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
 from keras_longformer.tokenizers.contract import GraphTokenizer
+from keras_longformer.tokenizers.hugging_face import read_folder
+from keras_longformer.tokenizers.sentence_piece.tokenizer import (
+    LongformerSentencePieceTokenizer,
+)
+from keras_longformer.tokenizers.word_piece.tokenizer import (
+    LongformerWordPieceTokenizer,
+)
 
-KINDS = (LongformerTokenizer,)
+KINDS = (
+    LongformerTokenizer,
+    LongformerWordPieceTokenizer,
+    LongformerSentencePieceTokenizer,
+)
+# Files that need no tokenizer of their own, and so say nothing of its kind.
+BESIDE = (
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 
 def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:
@@ -13,16 +31,43 @@ def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:
 
     Args:
         files: mapping of file name to path, those of `vocab.json`,
-            `merges.txt`, `tokenizer.json`, ... that are there.
+            `merges.txt`, `vocab.txt`, `tokenizer.json`, ... that are there.
 
     Returns:
         The tokenizer, or `None` where it is of a kind that is not known here.
 
     Raises:
-        ValueError: a broken file.
+        ValueError: a broken file, or all that a folder says which would change
+            ids and cannot be followed.
     """
     for kind in KINDS:
         tokenizer = kind.from_hugging_face(files)
         if tokenizer is not None:
             return tokenizer
     return None
+
+
+def no_tokenizer(source: str, files: Mapping[str, str]) -> str:
+    """Returns what is said of a folder of which no tokenizer can be opened.
+
+    Args:
+        source: str, the folder.
+        files: as for `open_tokenizer`, which gave `None`.
+    """
+    found = [name for name in sorted(files) if name not in BESIDE]
+    if not found:
+        what = "has no tokenizer beside it"
+    else:
+        what = f"has a tokenizer of no kind that is known: {', '.join(found)}"
+    folder = read_folder(files)
+    if folder.tokenizer is not None:
+        kind = folder.part("model").get("type")
+        what += f"; tokenizer.json's model is of type {kind!r}"
+    if folder.tokenizer_class is not None:
+        what += f"; its tokenizer_class is {folder.tokenizer_class}"
+    return (
+        f"'{source}' {what}. Looked for: byte-level BPE (tokenizer.json, or "
+        "vocab.json and merges.txt), WordPiece (tokenizer.json or vocab.txt) "
+        "and SentencePiece (tokenizer.json, sentencepiece.bpe.model or "
+        "spiece.model)."
+    )

@@ -9,19 +9,21 @@
               tables of names, positions
     lengthen  a short encoder's arrays -> a long one's
     assign    arrays -> a model's variables, all or none
+    adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
-    hugging_face, families/keras_hub   the presets of the two libraries
+    texts     the tokenizer's files and the length, without the weights
+    hugging_face, keras_hub   the presets of the two libraries
 
 This floor knows arrays and names only. Models hand themselves in, and tasks
 the table of their heads' names (`head_modules`).
 """
 
+from keras_longformer.weights.adapted import (
+    check_not_quantized as check_not_quantized,
+)
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
-from keras_longformer.weights.families.keras_hub import (
-    read_keras_hub as read_keras_hub,
-)
 from keras_longformer.weights.foreign import ForeignPreset as ForeignPreset
 from keras_longformer.weights.hugging_face import (
     read_hugging_face as read_hugging_face,
@@ -29,6 +31,7 @@ from keras_longformer.weights.hugging_face import (
 from keras_longformer.weights.hugging_face import (
     save_hugging_face as save_hugging_face,
 )
+from keras_longformer.weights.keras_hub import read_keras_hub as read_keras_hub
 from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )
@@ -40,3 +43,9 @@ from keras_longformer.weights.lengthen import long_positions as long_positions
 from keras_longformer.weights.lengthen import make_long as make_long
 from keras_longformer.weights.load import open_foreign as open_foreign
 from keras_longformer.weights.load import preset_kind as preset_kind
+from keras_longformer.weights.texts import (
+    is_tokenizer_alone as is_tokenizer_alone,
+)
+from keras_longformer.weights.texts import longest_row as longest_row
+from keras_longformer.weights.texts import saved_class as saved_class
+from keras_longformer.weights.texts import tokenizer_files as tokenizer_files

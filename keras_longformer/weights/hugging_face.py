@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
+from keras_longformer.weights.adapted import check_not_quantized
+from keras_longformer.weights.adapted import merge_adapters
 from keras_longformer.weights.assign import weights_by_name
 from keras_longformer.weights.families import LONGFORMER
 from keras_longformer.weights.families import family_of
@@ -89,7 +91,8 @@ def save_hugging_face(
     `tokenizer_config.json` and `special_tokens_map.json`. Each file is written
     under a temporary name and renamed, so none is ever half there.
 
-    All weights are written as they are. A model that counts positions by the
+    All weights are written as they are, LoRA's adapters merged into what they
+    adapt. A model that counts positions by the
     column (BERT's) gets one row more at the front of its position table for
     each id up to the padding's, from which Longformer counts: theirs computes
     the same where padding is on the right and no token of a text has the
@@ -111,8 +114,8 @@ def save_hugging_face(
             backbone has none of its own.
 
     Raises:
-        ValueError: the model is dilated, causal, or has weights, a head or a
-            head's activation that Hugging Face's Longformer does not.
+        ValueError: the model is dilated, causal or quantized, or has weights, a
+            head or a head's activation that Hugging Face's Longformer does not.
 
     Example:
 
@@ -124,6 +127,7 @@ def save_hugging_face(
     """
     from safetensors.numpy import save_file
 
+    check_not_quantized(model, "`save_hugging_face`, which writes float32")
     # A task says what its head is, or that there is no such class.
     is_task = hasattr(model, "hugging_face_config")
     head = model.hugging_face_config() if is_task else {}
@@ -143,9 +147,13 @@ def save_hugging_face(
         **head,
     )
     weights = _weights(model, keywords["num_layers"], head_modules)
+    merged, adapters = merge_adapters(model)
     arrays = {
-        name: np.asarray(weight.value).astype(np.float32, copy=False)
+        name: merged.get(
+            id(weight), np.asarray(weight.value).astype(np.float32, copy=False)
+        )
         for name, weight in weights.items()
+        if id(weight) not in adapters
     }
     if keywords.get("position_rule", "padding_offset") == "absolute":
         table = arrays[POSITION_TABLE]
@@ -160,8 +168,9 @@ def save_hugging_face(
     os.makedirs(folder, exist_ok=True)
     if tokenizer is not None:
         files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
-        for name, text in files.items():
-            _write(folder, name, lambda path, t=text: _write_text(path, t))
+        for name, content in files.items():
+            write = _write_text if isinstance(content, str) else _write_bytes
+            _write(folder, name, lambda p, w=write, c=content: w(p, c))
     _write(
         folder,
         "model.safetensors",
@@ -210,6 +219,11 @@ def _write_json(folder, name, content):
 def _write_text(path, text):
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
+
+
+def _write_bytes(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def _write(folder, name, write):

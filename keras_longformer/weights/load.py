@@ -2,49 +2,57 @@
 
 import os
 
+import keras
+
 from keras_longformer.weights import hugging_face
+from keras_longformer.weights import keras_hub
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
-from keras_longformer.weights.families import keras_hub
+from keras_longformer.weights.families import keras_hub as keras_hub_families
 from keras_longformer.weights.families.family import is_hugging_face
 from keras_longformer.weights.foreign import ForeignPreset
 
 
-def preset_kind(preset: str) -> str:
+def preset_kind(preset: str | keras.Model) -> str:
     """Tells whose a preset is.
 
     Args:
         preset: str, a folder, an `hf://` handle, or a name or handle that
-            KerasHub knows.
+            KerasHub knows; or a model of KerasHub's.
 
     Returns:
-        `"hugging_face"`, `"keras_hub_roberta"`, or `"keras_hub"` for all
-        others, which KerasHub's own loader opens or refuses: ours are there.
+        `"hugging_face"`, `"keras_hub_encoder"` for one of KerasHub's that we
+        convert, or `"keras_hub"` for all others, which KerasHub's own loader
+        opens or refuses: ours are there.
 
     Raises:
-        ValueError: a folder that is not there or has no `config.json`.
+        ValueError: a folder that is not there or has no `config.json`, or a
+            model that we do not convert.
     """
+    if isinstance(preset, keras.Model):
+        keras_hub_families.kind_of(preset)
+        return "keras_hub_encoder"
     preset = os.fspath(preset)
     is_folder = os.path.isdir(preset)
     if is_folder or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
         if is_hugging_face(config):
             return "hugging_face"
-        is_roberta = config.get("class_name") in keras_hub.CLASS_NAMES
+        is_encoder = config.get("class_name") in keras_hub_families.KINDS
     else:
-        is_roberta = keras_hub.is_known_name(preset)
+        is_encoder = keras_hub_families.is_known_name(preset)
         # KerasHub's names have no slash outside a handle.
         if "://" not in preset and ("/" in preset or os.sep in preset):
             raise ValueError(
                 "`preset` must be a folder, a handle `hf://owner/name`, or the "
-                "name or handle of a RoBERTa preset of KerasHub's. Received: "
+                "name or handle of a RoBERTa or BERT of KerasHub's. Received: "
                 f"preset={preset!r}, which is not a folder here."
             )
-    return "keras_hub_roberta" if is_roberta else "keras_hub"
+    return "keras_hub_encoder" if is_encoder else "keras_hub"
 
 
 def open_foreign(
-    preset: str,
+    preset: str | keras.Model,
     *,
     max_sequence_length: int | None = None,
     window_size: int | list[int] | None = None,
@@ -56,8 +64,9 @@ def open_foreign(
     """Opens a preset that KerasHub cannot open as a Longformer.
 
     Args:
-        preset: str, a Hugging Face folder or `hf://` handle, or a RoBERTa
-            preset of KerasHub's, by its folder, name or handle.
+        preset: str, a Hugging Face folder or `hf://` handle, or a RoBERTa or
+            BERT preset of KerasHub's, by its folder, name or handle; or such
+            a backbone or task itself.
         max_sequence_length: int or `None`, positions wanted; `None` keeps the
             preset's.
         window_size: int, one int a layer, or `None`: the preset's, 512 for
@@ -87,13 +96,13 @@ def open_foreign(
     """
     read = {
         "hugging_face": hugging_face.read_hugging_face,
-        "keras_hub_roberta": keras_hub.read_keras_hub,
+        "keras_hub_encoder": keras_hub.read_keras_hub,
     }.get(preset_kind(preset))
     if read is None:
         raise ValueError(
             f"'{os.fspath(preset)}' is neither a Hugging Face folder or handle "
-            "nor a RoBERTa preset of KerasHub's. If it is one of ours, take "
-            "`from_preset` of the backbone or the task."
+            "nor a RoBERTa or BERT preset of KerasHub's. If it is one of ours, "
+            "take `from_preset` of the backbone or the task."
         )
     foreign = read(preset, load_weights=load_weights, head_modules=head_modules)
     return foreign.make_long(

@@ -9,6 +9,7 @@ from tests.vocabularies import SPECIAL_TOKENS
 from tests.vocabularies import tiny_vocabulary
 
 VOCABULARY, MERGES = tiny_vocabulary()
+MERGES_FILE = "\n".join(["#version: 0.2", *MERGES, ""])
 NEXT = len(VOCABULARY)
 BYTE_LEVEL = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
 ROBERTA = {"tokenizer_class": "RobertaTokenizer"}
@@ -108,7 +109,7 @@ def renamed(names):
     return json.loads(text)
 
 
-def slow_files(merges="\n".join(["#version: 0.2", *MERGES, ""])):
+def slow_files(merges=MERGES_FILE):
     """Returns `vocab.json` and `merges.txt`."""
     return {"vocab.json": VOCABULARY, "merges.txt": merges}
 

@@ -8,7 +8,7 @@ import pytest
 
 import keras_longformer
 from keras_longformer.tokenizers import open_tokenizer
-from keras_longformer.weights.families.keras_hub import read_keras_hub
+from keras_longformer.weights.keras_hub import read_keras_hub
 from keras_longformer.weights.load import open_foreign
 from keras_longformer.weights.load import preset_kind
 
@@ -96,7 +96,7 @@ def test_our_names_mean_what_keras_hub_computes():
 def test_preset_folder(tmp_path, cls):
     backbone = random_backbone(cls)
     backbone.save_to_preset(tmp_path)
-    assert preset_kind(tmp_path) == "keras_hub_roberta"
+    assert preset_kind(tmp_path) == "keras_hub_encoder"
     preset = open_foreign(tmp_path, max_sequence_length=20, window_size=4)
     assert preset.config["pooler"] is False
     assert preset.config["max_sequence_length"] == 20
@@ -170,12 +170,12 @@ def test_tokenizer(tmp_path):
 
 def test_other_presets_are_left_to_keras_hub(tmp_path):
     (tmp_path / "config.json").write_text(
-        json.dumps({"class_name": "BertBackbone", "registered_name": "x"})
+        json.dumps({"class_name": "AlbertBackbone", "registered_name": "x"})
     )
     assert preset_kind(tmp_path) == "keras_hub"
     with pytest.raises(ValueError, match="take `from_preset` of the backbone"):
         open_foreign(tmp_path)
-    assert preset_kind("bert_base_en") == "keras_hub"
+    assert preset_kind("albert_base_en_uncased") == "keras_hub"
 
 
 def test_a_missing_folder_is_named():
@@ -188,8 +188,9 @@ def test_known_names():
         "roberta_base_en",
         "xlm_roberta_base_multi",
         "kaggle://keras/roberta/keras/roberta_base_en",
+        "bert_base_en",
     ):
-        assert preset_kind(name) == "keras_hub_roberta"
+        assert preset_kind(name) == "keras_hub_encoder"
 
 
 def test_another_backbone_is_refused():

@@ -5,6 +5,7 @@ import keras_hub
 
 from keras_longformer.layers.activations import activation_function
 from keras_longformer.models.backbone import initializer
+from keras_longformer.tasks.masked_lm.head import LongformerMaskedLMHead
 from keras_longformer.tasks.masked_lm.preprocessor import (
     LongformerMaskedLMPreprocessor,
 )
@@ -71,7 +72,7 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         # Layers
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.masked_lm_head = keras_hub.layers.MaskedLMHead(
+        self.masked_lm_head = LongformerMaskedLMHead(
             vocabulary_size=backbone.vocabulary_size,
             token_embedding=backbone.token_embedding,
             intermediate_activation=activation_function(activation),

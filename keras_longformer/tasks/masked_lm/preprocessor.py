@@ -86,6 +86,12 @@ class LongformerMaskedLMPreprocessor(
         check_packing(sequence_length, pad_to, truncate)
         check_over_long(over_long)
         _check_rates(mask_selection_rate, mask_token_rate, random_token_rate)
+        if getattr(tokenizer, "mask_token", "") is None:
+            raise ValueError(
+                "Masked language modelling needs a tokenizer with a mask "
+                f"token, and this {type(tokenizer).__name__} has none: make "
+                "it with `mask_token=...`, one of its vocabulary."
+            )
         super().__init__(
             tokenizer=tokenizer,
             sequence_length=sequence_length,

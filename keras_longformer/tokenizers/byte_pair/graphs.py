@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
 from keras_longformer.tokenizers.special_tokens import AddedToken
 
 
@@ -15,11 +14,22 @@ class EncoderGraphs:
     Keras and SavedModel look for functions and tables on every object they
     track and would export all these graphs on their own; on this object,
     which neither tracks, they find none.
+
+    Args:
+        encoder: has `encode` and `encode_with_offsets`.
+        max_text_bytes: int or `None`, the largest text.
+        name: str, the tokenizer's, for messages.
     """
 
-    def __init__(self, encoder: BytePairEncoder, max_text_bytes: int | None):
+    def __init__(
+        self,
+        encoder,
+        max_text_bytes: int | None,
+        name: str = "LongformerTokenizer",
+    ):
         self.encoder = encoder
         self._max_text_bytes = max_text_bytes
+        self._name = name
         self._traced = {}
         self._choices = {}
 
@@ -35,11 +45,11 @@ class EncoderGraphs:
         return self._choices[key]
 
     def encode(self, texts, special_tokens: Sequence[AddedToken]):
-        """Runs `BytePairEncoder.encode`."""
+        """Runs the encoder's `encode`."""
         return self._run(self.encoder.encode, texts, special_tokens)
 
     def encode_with_offsets(self, texts, special_tokens: Sequence[AddedToken]):
-        """Runs `BytePairEncoder.encode_with_offsets`."""
+        """Runs the encoder's `encode_with_offsets`."""
         return self._run(
             self.encoder.encode_with_offsets, texts, special_tokens
         )
@@ -56,7 +66,7 @@ class EncoderGraphs:
 
             def encode(texts):
                 with tf.device("CPU"):
-                    texts = within_size(texts, self._max_text_bytes)
+                    texts = within_size(texts, self._max_text_bytes, self._name)
                     return method(texts, special_tokens)
 
             self._traced[key] = tf.function(
@@ -67,7 +77,11 @@ class EncoderGraphs:
         return self._traced[key](texts)
 
 
-def within_size(texts: tf.Tensor, max_text_bytes: int | None) -> tf.Tensor:
+def within_size(
+    texts: tf.Tensor,
+    max_text_bytes: int | None,
+    name: str = "LongformerTokenizer",
+) -> tf.Tensor:
     """Returns string `(b,)` texts, having checked the size of each."""
     if max_text_bytes is None:
         return texts
@@ -75,7 +89,7 @@ def within_size(texts: tf.Tensor, max_text_bytes: int | None) -> tf.Tensor:
     row = tf.argmax(tf.concat([sizes, [-1]], 0))
     largest = tf.reduce_max(tf.concat([sizes, [-1]], 0))
     message = tf.strings.format(
-        "LongformerTokenizer: text {} of the batch has {} bytes, more than "
+        f"{name}: text {{}} of the batch has {{}} bytes, more than "
         f"`max_text_bytes={max_text_bytes}`. Cut it, split it, or make the "
         "tokenizer with a larger `max_text_bytes`.",
         (row, largest),

@@ -109,6 +109,8 @@ class LongformerTokenizer(GraphTokenizer):
     ```
     """
 
+    opens_every_kind = True  # It is the door to all of them.
+
     def __init__(
         self,
         vocabulary: dict[str, int] | PathLike | None = None,

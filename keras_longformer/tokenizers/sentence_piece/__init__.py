@@ -1,0 +1,1 @@
+"""SentencePiece: XLM-RoBERTa's and CamemBERT's tokenizer."""
