@@ -4,13 +4,14 @@
 REFUSED = {
     "roberta-prelayernorm": "normalises before each sublayer, where a "
     "Longformer's blocks normalise after it",
-    "distilbert": "has neither token types nor BERT's names, and its blocks "
-    "would have to be renamed",
+    "distilbert": "has no token types, and names of its own that are not read "
+    "here",
     "albert": "shares one block among its layers, and its embeddings have "
     "another width",
     "mpnet": "adds a relative position bias to the scores of its attention",
-    "deberta": "has no absolute positions: its attention is disentangled",
-    "deberta-v2": "has no absolute positions: its attention is disentangled",
+    "deberta": "scores contents and relative positions apart in its attention",
+    "deberta-v2": "scores contents and relative positions apart in its "
+    "attention",
     "big_bird": "has random and block attention, and it is long already",
     "nystromformer": "approximates its attention, and it is long already",
     "led": "is an encoder with a decoder",
@@ -31,10 +32,10 @@ REFUSED = {
     "xlm-roberta-xl": "normalises before each sublayer, where a Longformer's "
     "blocks normalise after it",
     "xmod": "has adapters in its layers, one for each language",
-    "ibert": "computes with integers",
+    "ibert": "is made for integer arithmetic",
     "mobilebert": "has bottlenecks in its layers",
     "squeezebert": "has grouped convolutions for its dense layers",
-    "data2vec-text": "has other names, and was not compared",
+    "data2vec-text": "has names of its own that are not read here",
     "gpt2": "is a decoder",
     "llama": "is a decoder",
 }
