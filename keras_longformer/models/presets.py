@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import os
 
 from keras_longformer import weights
 from keras_longformer.layers.positions import position_offset
