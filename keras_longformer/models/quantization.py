@@ -51,6 +51,11 @@ class Quantizable:
             super().quantize(mode, config=config, filters=filters, **kwargs)
 
 
+def is_quantized(model):
+    """Says whether any layer of a model is quantized."""
+    return any(map(_mode, model._flatten_layers()))
+
+
 def describe_quantized(layers):
     """Returns what `quantize_again` makes of new layers.
 

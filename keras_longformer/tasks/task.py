@@ -362,7 +362,9 @@ class LongformerTask(
                 )
         allowed = task.backbone.max_global_tokens
         wanted = cls.default_max_global_tokens
-        if allowed is not None and wanted is not None and allowed < wanted:
+        # What is quantized cannot be made anew, nor need it where it has some.
+        as_it_is = allowed != 0 and quantization.is_quantized(task)
+        if None not in (allowed, wanted) and allowed < wanted and not as_it_is:
             own.setdefault("max_global_tokens", wanted)
         return presets.rebuild(task, own)
 
