@@ -74,8 +74,6 @@ def mapped(dataset: tf.data.Dataset, prepare: Callable) -> tf.data.Dataset:
     """Returns a dataset of batches as Keras takes them."""
 
     def prepare_element(*element):
-        if len(element) == 1:
-            element = element[0]
         return prepare(*keras.utils.unpack_x_y_sample_weight(element))
 
     return prepared(dataset, prepare_element)

@@ -31,20 +31,27 @@ def rows(x):
     ragged = any(isinstance(row, list) for row in x)
     return tf.ragged.constant(x) if ragged else tf.constant(x)
 
-def fit(strategy):
+def fit(strategy, in_memory):
     keras.utils.set_random_seed(1)
     with strategy.scope():
         task = kind.make(dropout=0.0)
         task.compile(optimizer=keras.optimizers.SGD(0.1))
     parts = (rows(kind.x),) if kind.y is None else (rows(kind.x), rows(kind.y))
     data = tf.data.Dataset.from_tensor_slices(parts)
-    data = data.batch(len(data) // 2 * 2, drop_remainder=True)
-    task.fit(data, epochs=2, verbose=0)
+    size = len(data)
+    if in_memory:
+        task.fit(
+            *parts, batch_size=size, epochs=2, shuffle=False, verbose=0
+        )
+    else:
+        task.fit(data.batch(size, drop_remainder=True), epochs=2, verbose=0)
     return np.ravel(kind.predict(task)).tolist()
 
-one = fit(tf.distribute.get_strategy())
-two = fit(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-print(json.dumps([one, two]))
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+one = fit(tf.distribute.get_strategy(), in_memory=False)
+two = fit(mirrored, in_memory=False)
+three = fit(mirrored, in_memory=True)
+print(json.dumps([one, two, three]))
 """
 
 
@@ -67,5 +74,6 @@ def test_mirrored_strategy_gives_the_same_numbers(name, pytestconfig):
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    one, two = json.loads(result.stdout.splitlines()[-1])
+    one, two, three = json.loads(result.stdout.splitlines()[-1])
     np.testing.assert_allclose(two, one, atol=1e-5)
+    np.testing.assert_allclose(three, one, atol=1e-5)

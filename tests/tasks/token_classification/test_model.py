@@ -136,7 +136,7 @@ def test_errors(tmp_path):
     tagger = make()
     with pytest.raises(ValueError, match="needs labels"):
         tagger.fit(WORDS)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="its own of lab"):
+    with pytest.raises(ValueError, match="3 words and 1 labels"):
         tagger.evaluate(WORDS[:1], [["O"]], verbose=0)
     klf.save_hugging_face(small.make_classifier(), tmp_path)
     with pytest.raises(ValueError, match="no classifier for a LongformerToken"):
