@@ -80,6 +80,8 @@ def read_files(files: Mapping[str, str]) -> dict | None:
         return None
     else:
         proto, layout = path, _layout_of_class(folder, problems)
+        # transformers makes a fast tokenizer of it, and that does so.
+        arguments["trailing_space"] = "before_tokens"
     if folder.config.get("sp_model_kwargs"):
         problems.append(
             "tokenizer_config.json: sp_model_kwargs = "
@@ -240,7 +242,7 @@ def _tokenizer(tokenizer, model, added):
         normalizers.append(
             {"type": "Precompiled", "precompiled_charsmap": charsmap}
         )
-    if not tokenizer.keep_trailing_space:
+    if tokenizer.trailing_space != "always":
         normalizers.append(
             {"type": "Strip", "strip_left": False, "strip_right": True}
         )
