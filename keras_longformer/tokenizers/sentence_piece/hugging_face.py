@@ -255,13 +255,18 @@ def _tokenizer(tokenizer, model, added):
         "prepend_scheme": tokenizer.prepend_scheme,
         "split": True,
     }
+    pre_tokenizer = metaspace
+    drops = tokenizer.trailing_space == "never"
+    if drops and any(t.normalized for t in tokenizer.added_tokens):
+        steps = [{"type": "WhitespaceSplit"}, metaspace]
+        pre_tokenizer = {"type": "Sequence", "pretokenizers": steps}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": added,
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
-        "pre_tokenizer": metaspace,
+        "pre_tokenizer": pre_tokenizer,
         "post_processor": write_post_processor(
             tokenizer.rows, tokenizer.token_to_id
         ),

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import keras_hub
+import numpy as np
 import pytest
 
 from keras_longformer.tokenizers import LongformerSentencePieceTokenizer
@@ -88,6 +89,8 @@ def test_what_is_written_is_read(kind, model_path, tmp_path):
     written = write(tmp_path / "ours", ours.hugging_face_files(4096))
     again = open_tokenizer(written)
     assert again.get_config() == ours.get_config() | {"name": again.name}
+    # The slow one drops the blanks before a token that was added.
+    texts = [text for text in TEXTS if "[ENT]" not in text]
     for suffix in ("TokenizerFast", "Tokenizer"):
         theirs = getattr(transformers, kind + suffix).from_pretrained(
             tmp_path / "ours"
@@ -98,7 +101,7 @@ def test_what_is_written_is_read(kind, model_path, tmp_path):
             lambda text, theirs=theirs: theirs(text, add_special_tokens=False)[
                 "input_ids"
             ],
-            [*TEXTS, "a <mask> b</s>c"],
+            [*texts, "a <mask> b</s>c", "[ENT]a"],
             special_tokens_in_text=True,
         )
         rows, ids = ours.row_template, ours.tokenize(["a b", "c"]).to_list()
@@ -284,5 +287,5 @@ def test_keras_hub_preset(proto, tmp_path):
     theirs.save_assets(tmp_path)
     ours = open_tokenizer(files_of(tmp_path))
     texts = [text for text in TEXTS if "[ENT]" not in text]
-    assert_same_ids(ours, lambda text: theirs(text).numpy().tolist(), texts)
+    assert_same_ids(ours, lambda text: np.asarray(theirs(text)).tolist(), texts)
     assert ours.vocabulary_size() == theirs.vocabulary_size()
