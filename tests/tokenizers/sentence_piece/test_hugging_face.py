@@ -194,7 +194,10 @@ def test_white_space_as_the_file_says(name, tokenizer_json, tmp_path):
 REFUSED = {
     "normalizer Lowercase": {"normalizers": [{"type": "Lowercase"}]},
     "normalizer NFKC": {"normalizers": [{"type": "NFKC"}, OLD_SPACES]},
-    "runs of spaces stay": {"normalizers": []},
+    "runs of spaces stay": {
+        "normalizers": [],
+        "pre_tokenizer": metaspace(prepend_scheme="always"),
+    },
     "pre_tokenizer Digits": {
         "pre_tokenizer": {"type": "Digits", "individual_digits": True}
     },
