@@ -1,7 +1,8 @@
 """Compares SentencePiece in the graph with Hugging Face's: ids, offsets, speed.
 
 Command:
-    python sentence_piece.py [FILE ...] [--strings 12000] [--rounds 7]
+    python scripts/benchmarks/sentence_piece.py [FILE ...] [--strings 12000]
+        [--rounds 7]
 
 Trains a model with SentencePiece's `nmt_nfkc` on half of the files' lines (by
 default of Python's own library) and a mix of ten languages, and gives it to our

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from keras_longformer.tokenizers.characters import CharacterClasses
 from keras_longformer.tokenizers.characters import cpu_constant
+from keras_longformer.tokenizers.characters import shifted_left
 from keras_longformer.tokenizers.characters import shifted_right
 from keras_longformer.tokenizers.contract import Tokens
 from keras_longformer.tokenizers.sentence_piece.model import BYTE
@@ -39,6 +40,7 @@ from keras_longformer.tokenizers.special_tokens import join_pieces
 
 MARK_BYTES = len(MARK.encode("utf-8"))
 PREFIXED = ("always", "first", "never")
+TRAILING = ("never", "before_tokens", "always")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +51,21 @@ class EncoderOptions:
         prepend_scheme: which pieces of a text get the model's `▁` before
             their first word: `"always"` each, `"first"` one with which the
             text begins, none behind a token that was cut out, `"never"` none.
-        keep_trailing_space: whether white space at the end of a piece is a
-            `▁`, where SentencePiece drops it.
+        trailing_space: where white space at the end of a piece of text is a
+            `▁`, not nothing: `"never"`; `"before_tokens"` that are looked for
+            in the normalized text, which is stripped as a whole; `"always"`.
     """
 
     prepend_scheme: str = "always"
-    keep_trailing_space: bool = False
+    trailing_space: str = "never"
 
-    @property
-    def needs_marks(self) -> bool:
-        return self.keep_trailing_space or self.prepend_scheme != "always"
+    def needs_marks(self, added_tokens: Sequence[AddedToken]) -> bool:
+        """Whether `MARK` must be put into texts."""
+        if self.trailing_space == "before_tokens":
+            keeps = any(token.normalized for token in added_tokens)
+        else:
+            keeps = self.trailing_space == "always"
+        return keeps or self.prepend_scheme != "always"
 
 
 class SentencePieceEncoder:
@@ -72,6 +79,7 @@ class SentencePieceEncoder:
         piece_ids: list of int, the id of each of its pieces.
         unknown_id: int, the id of unknown characters.
         options: what is done with white space.
+        added_tokens: all tokens that may be cut out of texts.
     """
 
     def __init__(
@@ -80,10 +88,12 @@ class SentencePieceEncoder:
         piece_ids: Sequence[int],
         unknown_id: int,
         options: EncoderOptions,
+        added_tokens: Sequence[AddedToken] = (),
     ):
         self._options = options
         self._adds_prefix = model.adds_prefix
-        proto, pieces, types = model.running(options.needs_marks)
+        self._has_marks = options.needs_marks(added_tokens)
+        proto, pieces, types = model.running(self._has_marks)
         self._sentence_piece = SentencePieceOperation(proto)
         others = [unknown_id] * (len(pieces) - len(piece_ids))
         self._ids = cpu_constant([*piece_ids, *others], tf.int32)
@@ -111,10 +121,9 @@ class SentencePieceEncoder:
                 their characters are text like any other.
         """
         if not special_tokens:
-            texts = _valid(texts)
-            return self._encode(texts, tf.ones(tf.shape(texts), tf.bool))
-        cut, ordinary, begins_text = self._cut(texts, special_tokens)
-        ids = self._encode(ordinary, begins_text)
+            return self._encode(*self._whole(texts))
+        cut, *ordinary = self._cut(texts, special_tokens)
+        ids = self._encode(*ordinary)
         return join_pieces(cut, ids, cut.special_ids)
 
     def encode_with_offsets(
@@ -122,12 +131,9 @@ class SentencePieceEncoder:
     ) -> Tokens:
         """Returns `encode`'s ids and the characters that each stands for."""
         if not special_tokens:
-            texts = _valid(texts)
-            return self._encode_with_offsets(
-                texts, tf.ones(tf.shape(texts), tf.bool)
-            )
-        cut, ordinary, begins_text = self._cut(texts, special_tokens)
-        tokens = self._encode_with_offsets(ordinary, begins_text)
+            return self._encode_with_offsets(*self._whole(texts))
+        cut, *ordinary = self._cut(texts, special_tokens)
+        tokens = self._encode_with_offsets(*ordinary)
         shift = tf.boolean_mask(cut.starts, cut.special_ids < 0)[:, None]
         return Tokens(
             ids=join_pieces(cut, tokens.ids, cut.special_ids),
@@ -135,22 +141,41 @@ class SentencePieceEncoder:
             ends=join_pieces(cut, tokens.ends + shift, cut.ends),
         )
 
+    def _whole(self, texts):
+        """Returns texts in one piece, as `_cut` does."""
+        keeps = tf.fill(
+            tf.shape(texts), self._options.trailing_space == "always"
+        )
+        return _valid(texts), tf.ones(tf.shape(texts), tf.bool), keeps
+
     def _cut(self, texts, special_tokens):
-        """Cuts tokens out; returns as well what lies between them, and
-        whether each of that is what its text begins with."""
+        """Cuts tokens out; returns as well what lies between them, whether
+        each of that is what its text begins with, and whether white space at
+        its end counts."""
         cut = cut_texts(texts, special_tokens, self._classes)
         is_ordinary = cut.special_ids < 0
+        keeps = tf.fill(
+            tf.shape(is_ordinary), self._options.trailing_space == "always"
+        )
+        normalized = [t.id for t in special_tokens if t.normalized]
+        if normalized and self._options.trailing_space == "before_tokens":
+            is_normalized = tf.reduce_any(
+                cut.special_ids[:, None] == tf.constant(normalized), 1
+            )
+            # A piece of ordinary text goes on to its text's next token.
+            keeps = shifted_left(is_normalized & (cut.starts > 0), False)
         return (
             cut,
             tf.boolean_mask(cut.pieces, is_ordinary),
             tf.equal(tf.boolean_mask(cut.starts, is_ordinary), 0),
+            tf.boolean_mask(keeps, is_ordinary),
         )
 
-    def _encode(self, texts, begins_text):
-        marked, num_before = self._with_marks(texts, begins_text)
+    def _encode(self, texts, begins_text, keeps_space):
+        marked, num_before = self._with_marks(texts, begins_text, keeps_space)
         found = self._sentence_piece.tokenize(marked)
         pieces, rows = found.values, found.value_rowids()
-        if self._options.needs_marks:
+        if self._has_marks:
             kept = self._between_marks(found, num_before)
             pieces = tf.boolean_mask(pieces, kept)
             rows = tf.boolean_mask(rows, kept)
@@ -162,8 +187,8 @@ class SentencePieceEncoder:
             validate=False,
         )
 
-    def _encode_with_offsets(self, texts, begins_text) -> Tokens:
-        marked, num_before = self._with_marks(texts, begins_text)
+    def _encode_with_offsets(self, texts, begins_text, keeps_space) -> Tokens:
+        marked, num_before = self._with_marks(texts, begins_text, keeps_space)
         found, starts, ends = self._sentence_piece.tokenize_with_offsets(marked)
         rows = tf.cast(found.value_rowids(), tf.int32)
         spans = Spans(
@@ -172,7 +197,7 @@ class SentencePieceEncoder:
             ends.values,
             rows,
         )
-        if self._options.needs_marks:
+        if self._has_marks:
             kept = self._between_marks(found, num_before)
             spans = Spans(*(tf.boolean_mask(x, kept) for x in spans))
             shift = MARK_BYTES * tf.gather(num_before, spans.rows)
@@ -197,6 +222,7 @@ class SentencePieceEncoder:
         ends = tf.gather(characters.at_byte, base + ends) - first
         # A `▁` put before a text takes the place of its first character.
         size = tf.gather(tf.strings.length(texts, "UTF8_CHAR"), rows)
+        starts = tf.minimum(starts, size - 1)
         ends = tf.minimum(tf.maximum(ends, starts + 1), size)
         ids = tf.RaggedTensor.from_value_rowids(
             tf.gather(self._ids, tf.boolean_mask(spans.pieces, firsts)),
@@ -206,9 +232,9 @@ class SentencePieceEncoder:
         )
         return Tokens(ids, ids.with_values(starts), ids.with_values(ends))
 
-    def _with_marks(self, texts, begins_text):
+    def _with_marks(self, texts, begins_text, keeps_space):
         """Returns texts with marks, and how many, 0 or 1, are before each."""
-        if not self._options.needs_marks:
+        if not self._has_marks:
             return texts, tf.zeros(tf.shape(texts), tf.int32)
         texts = tf.strings.regex_replace(texts, MARK, OTHER_NONCHARACTER)
         before = {
@@ -218,8 +244,8 @@ class SentencePieceEncoder:
         }[self._options.prepend_scheme]
         before &= tf.not_equal(texts, "")
         marked = tf.where(before, MARK + texts, texts)
-        if self._options.keep_trailing_space:
-            marked = tf.where(tf.equal(texts, ""), "", marked + MARK)
+        keeps_space &= tf.not_equal(texts, "")
+        marked = tf.where(keeps_space, marked + MARK, marked)
         return marked, tf.cast(before, tf.int32)
 
     def _between_marks(self, found, num_before):

@@ -80,6 +80,8 @@ def read_files(files: Mapping[str, str]) -> dict | None:
         return None
     else:
         proto, layout = path, _layout_of_class(folder, problems)
+        # transformers makes a fast tokenizer of it, and that does so.
+        arguments["trailing_space"] = "before_tokens"
     if folder.config.get("sp_model_kwargs"):
         problems.append(
             "tokenizer_config.json: sp_model_kwargs = "
@@ -240,7 +242,7 @@ def _tokenizer(tokenizer, model, added):
         normalizers.append(
             {"type": "Precompiled", "precompiled_charsmap": charsmap}
         )
-    if not tokenizer.keep_trailing_space:
+    if tokenizer.trailing_space != "always":
         normalizers.append(
             {"type": "Strip", "strip_left": False, "strip_right": True}
         )
@@ -253,13 +255,18 @@ def _tokenizer(tokenizer, model, added):
         "prepend_scheme": tokenizer.prepend_scheme,
         "split": True,
     }
+    pre_tokenizer = metaspace
+    drops = tokenizer.trailing_space == "never"
+    if drops and any(t.normalized for t in tokenizer.added_tokens):
+        steps = [{"type": "WhitespaceSplit"}, metaspace]
+        pre_tokenizer = {"type": "Sequence", "pretokenizers": steps}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": added,
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
-        "pre_tokenizer": metaspace,
+        "pre_tokenizer": pre_tokenizer,
         "post_processor": write_post_processor(
             tokenizer.rows, tokenizer.token_to_id
         ),

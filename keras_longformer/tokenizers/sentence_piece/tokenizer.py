@@ -19,6 +19,7 @@ from keras_longformer.tokenizers.contract import GraphTokenizer
 from keras_longformer.tokenizers.contract import Tokens
 from keras_longformer.tokenizers.post_processors import RowTokens
 from keras_longformer.tokenizers.sentence_piece.encoder import PREFIXED
+from keras_longformer.tokenizers.sentence_piece.encoder import TRAILING
 from keras_longformer.tokenizers.sentence_piece.encoder import EncoderOptions
 from keras_longformer.tokenizers.sentence_piece.encoder import (
     SentencePieceEncoder,
@@ -79,8 +80,10 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
             word, if the model adds one: `"always"` each, so that what follows
             a token that was cut out has the ids of a new word; `"first"` only
             what a text begins with; `"never"` none.
-        keep_trailing_space: whether white space at the end of a text is a `▁`,
-            as some `tokenizer.json` have it, instead of nothing.
+        trailing_space: where white space at the end of a text, or of a piece
+            before a token that was cut out, is a `▁`: `"never"`, as in
+            SentencePiece; `"before_tokens"` that are `normalized`, as in
+            Hugging Face's fast tokenizers; `"always"`, as in old ones.
         row_tokens: `RowTokens` or its dict, `None` for the rows of RoBERTa,
             `<s> a </s>` and `<s> a </s></s> b </s>`.
         max_text_bytes: int or `None`. A longer text is an
@@ -110,7 +113,7 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         sequence_length: int | None = None,
         special_tokens_in_text: bool | Sequence[str] = False,
         prepend_scheme: str = "always",
-        keep_trailing_space: bool = False,
+        trailing_space: str = "never",
         row_tokens: RowTokens | dict | None = None,
         max_text_bytes: int | None = MAX_TEXT_BYTES,
         dtype: str = "int32",
@@ -125,6 +128,7 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
                 f"Received: dtype={dtype}."
             )
         check_one_of("prepend_scheme", prepend_scheme, PREFIXED)
+        check_one_of("trailing_space", trailing_space, TRAILING)
         self.file_assets = [MODEL_FILE]
         self.layout = as_layout(layout)
         self.added_tokens = with_control_tokens(
@@ -135,7 +139,7 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
         self.sequence_length = sequence_length
         self.special_tokens_in_text = special_tokens_in_text
         self.prepend_scheme = prepend_scheme
-        self.keep_trailing_space = keep_trailing_space
+        self.trailing_space = trailing_space
         self.row_tokens = RowTokens.of(row_tokens)
         self.max_text_bytes = max_text_bytes
         tokens_in_text((), self.control_tokens, special_tokens_in_text)
@@ -320,7 +324,8 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
             self._vocabulary.model,
             self._vocabulary.piece_ids,
             self._vocabulary.ids[self.layout.unk_token],
-            EncoderOptions(self.prepend_scheme, self.keep_trailing_space),
+            EncoderOptions(self.prepend_scheme, self.trailing_space),
+            self.added_tokens,
         )
         self._graphs = EncoderGraphs(
             encoder, self.max_text_bytes, type(self).__name__
@@ -404,7 +409,7 @@ class LongformerSentencePieceTokenizer(GraphTokenizer):
             sequence_length=self.sequence_length,
             special_tokens_in_text=self.special_tokens_in_text,
             prepend_scheme=self.prepend_scheme,
-            keep_trailing_space=self.keep_trailing_space,
+            trailing_space=self.trailing_space,
             row_tokens=self.row_tokens and self.row_tokens.as_dict(),
             max_text_bytes=self.max_text_bytes,
         )

@@ -115,7 +115,11 @@ def read_unigram(
     message.trainer_spec.unk_id = 0 if layout.head else unknown
     options = EncoderOptions(
         prepend_scheme=steps.prepend_scheme or "always",
-        keep_trailing_space=not (steps.splits_at_spaces or steps.strips_right),
+        trailing_space="never"
+        if steps.splits_at_spaces
+        else "before_tokens"
+        if steps.strips_right
+        else "always",
     )
     return message.SerializeToString(), layout, options
 
