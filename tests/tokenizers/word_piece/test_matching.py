@@ -42,7 +42,7 @@ def defined(word, first, other, longest):
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(first=PIECES, other=PIECES, words=WORDS, apart=st.booleans())
 def test_as_defined(first, other, words, apart):
     """With blanks between words or without, where only starts tell."""
