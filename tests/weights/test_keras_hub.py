@@ -11,6 +11,7 @@ from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.keras_hub import read_keras_hub
 from keras_longformer.weights.load import open_foreign
 from keras_longformer.weights.load import preset_kind
+from tests.tasks import small
 
 SIZES = {
     "vocabulary_size": 19,
@@ -157,14 +158,14 @@ def test_task_preset(tmp_path, cls, options, names):
 
 
 def test_tokenizer(tmp_path):
-    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<mask>": 3, "a": 4, "b": 5}
-    vocabulary |= {"ab": 6, "<unk>": 7}
-    tokenizer = keras_hub.tokenizers.RobertaTokenizer(vocabulary, ["a b"])
+    mine = small.make_tokenizer()
+    vocabulary, merges = dict(mine.vocabulary), list(mine.merges)
+    tokenizer = keras_hub.tokenizers.RobertaTokenizer(vocabulary, merges)
     random_backbone().save_to_preset(tmp_path)
     tokenizer.save_to_preset(tmp_path)
     preset = open_foreign(tmp_path, load_weights=False)
     again = open_tokenizer(preset.tokenizer_files)
-    assert again.vocabulary == vocabulary and again.merges == ["a b"]
+    assert again.vocabulary == vocabulary and again.merges == merges
     assert preset.arrays == {}
 
 
