@@ -41,7 +41,8 @@ def test_model(kind):
         )
     # Symbols.
     spec = task.compute_output_spec(task.input)
-    assert spec.shape[-1] == want.shape[-1] and spec.dtype == "float32"
+    assert spec.shape[-1] in (None, want.shape[-1])
+    assert spec.dtype == "float32"
     # Layers.
     names = [layer.name for layer in task.layers]
     assert len(set(names)) == len(names)
