@@ -287,9 +287,11 @@ class LongformerTask(
     def get_compile_config(self):
         """What `compile_from_config` takes, for `save`."""
         config = super().get_compile_config()
-        if config:  # Otherwise it was not compiled.
-            built = self.optimizer is not None and self.optimizer.built
-            config = {**config, "optimizer_built": built}
+        if config and isinstance(config.get("optimizer"), dict):
+            # Where Keras, which clones models by this too, does not look.
+            built = self.optimizer.built
+            optimizer = {**config["optimizer"], "built": built}
+            config = {**config, "optimizer": optimizer}
         return config
 
     def compile_from_config(self, config):
@@ -298,7 +300,9 @@ class LongformerTask(
         Keras leaves this out where `compile` is a class's own.
         """
         config = dict(config)
-        built = config.pop("optimizer_built", False)
+        built = config.pop("optimizer_built", False)  # As it was written once.
+        if isinstance(config.get("optimizer"), dict):
+            built = built or config["optimizer"].get("built", False)
         self.compile(**keras.saving.deserialize_keras_object(config))
         if built:
             self.optimizer.build(self.trainable_variables)

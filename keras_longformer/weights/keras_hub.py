@@ -64,15 +64,15 @@ def read_keras_hub(
         ValueError: another class, or a tokenizer with options that ours
             cannot follow.
     """
-    if isinstance(preset, keras.Model):
+    if isinstance(preset, str | os.PathLike):
+        source = os.fspath(preset)
+        model = _open(source, load_weights)
+        tokenizer_files = files_of_preset(source)
+    else:
         source, model = f"{preset.name} ({type(preset).__name__})", preset
         preprocessor = getattr(preset, "preprocessor", None)
         tokenizer = getattr(preprocessor, "tokenizer", None)
         tokenizer_files = _files_of_tokenizer(tokenizer)
-    else:
-        source = os.fspath(preset)
-        model = _open(source, load_weights)
-        tokenizer_files = files_of_preset(source)
     kind = families.kind_of(model)
     is_of_pooler = not hasattr(model, "pooled_dense")
     config = families.to_keywords(model)
