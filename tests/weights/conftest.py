@@ -77,6 +77,9 @@ class ModelOfVariables:
         (found,) = [w for w in self.weights if w.path == path]
         return np.asarray(found.value)
 
+    def _flatten_layers(self):
+        return []
+
 
 class TaskOfVariables(ModelOfVariables):
     """What they need of a task."""
