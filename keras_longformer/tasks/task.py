@@ -75,6 +75,18 @@ class LongformerTask(
                 entry.ours for entry in entries(cls.head_modules)
             )
 
+    def __setattr__(self, name, value):
+        # Keras lets a quantized model take no other layer.
+        tracker = self.__dict__.get("_tracker")
+        opens = name == "preprocessor" and tracker is not None
+        if not (opens and tracker.locked):
+            return super().__setattr__(name, value)
+        tracker.unlock()
+        try:
+            super().__setattr__(name, value)
+        finally:
+            tracker.lock()
+
     def compile(
         self,
         optimizer="auto",

@@ -250,7 +250,7 @@ def test_adapters_and_quantized_kernels(tmp_path):
     """Files merge what Keras quantizes again, which rounds."""
     kind = BY_NAME["masked_lm"]
     one, other = made(kind), made(kind)
-    inputs = kind.inputs(one)
+    inputs = inputs_of(kind.name)
     one.quantize("int8")
     adapt(one)
     adapt(other).quantize("int8")
