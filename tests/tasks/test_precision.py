@@ -16,7 +16,11 @@ from tests.tasks.table import BY_NAME
 from tests.tasks.table import KINDS
 
 pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
-each = pytest.mark.parametrize("kind", KINDS, ids=str)
+# What runs always, of policies with these dtypes; the rest by `-m slow`.
+QUICK = {
+    "text_classification": ("mixed_bfloat16",),
+    "masked_lm": ("mixed_float16", "bfloat16"),
+}
 
 BASES = {
     "text_classification": keras_hub.models.TextClassifier,
@@ -67,7 +71,12 @@ def adapt(task, rank=2, **options):
 @pytest.mark.parametrize(
     "kind, dtype",
     [
-        pytest.param(kind, dtype, id=f"{kind}-{dtype}")
+        pytest.param(
+            kind,
+            dtype,
+            id=f"{kind}-{dtype}",
+            marks=() if dtype in QUICK.get(kind.name, ()) else pytest.mark.slow,
+        )
         for kind, dtypes in zip(
             KINDS,
             # All of them where labels, spans or tables are; one elsewhere.
@@ -123,7 +132,12 @@ def test_mixed_masked_lm_is_exported(tmp_path):
 @pytest.mark.parametrize(
     "kind, mode",
     [
-        pytest.param(kind, mode, id=f"{kind}-{mode}")
+        pytest.param(
+            kind,
+            mode,
+            id=f"{kind}-{mode}",
+            marks=() if kind.name in QUICK else pytest.mark.slow,
+        )
         for kind in KINDS
         for mode in ("int8", "int4", "float8")
         if mode == "int8" or kind.name == "masked_lm"
@@ -177,7 +191,17 @@ def test_quantized_model_is_exported(tmp_path):
     klf.export_saved_model(task, str(tmp_path), batch_sizes=(1,))
 
 
-@each
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind,
+            id=kind.name,
+            marks=() if kind.name in QUICK else pytest.mark.slow,
+        )
+        for kind in KINDS
+    ],
+)
 @pytest.mark.filterwarnings("ignore:LongformerEmbedder has no pooler")
 def test_adapters_are_merged_into_files(kind, tmp_path):
     task = made(kind)
