@@ -1,7 +1,7 @@
 """What a tokenizer must give, whatever its kind.
 
 Preprocessors, exports and conversion know tokenizers by this class alone. A
-new kind is one more subclass, with a line in `opening.py`.
+new kind is one more `EncoderTokenizer`, with a line in `opening.py`.
 """
 
 import os

@@ -24,7 +24,7 @@ class Vocabulary:
         ValueError: lists what does not fit together.
 
     Attributes:
-        ids: dict from token to id.
+        tokens: dict from token to id.
         by_id: dict from id to token.
         piece_ids: list of int, the id of each of the model's pieces.
         added_tokens: tuple of `AddedToken`, with their ids.
@@ -37,23 +37,27 @@ class Vocabulary:
         added_tokens: Sequence[AddedToken] = (),
     ):
         self.model, self.layout = model, layout
-        self.ids = layout.ids(model.pieces)
-        added_tokens = with_ids(added_tokens, self.ids, layout.special_tokens())
+        self.tokens = layout.ids(model.pieces)
+        added_tokens = with_ids(
+            added_tokens, self.tokens, layout.special_tokens()
+        )
         self.added_tokens = added_tokens
-        self.ids |= {t.content: t.id for t in added_tokens if t.id != NO_ID}
-        self.by_id = {i: token for token, i in self.ids.items()}
+        self.tokens |= {t.content: t.id for t in added_tokens if t.id != NO_ID}
+        self.by_id = {i: token for token, i in self.tokens.items()}
         raise_for(
             [
                 f"special token {token!r} is no piece of the model and has no "
                 "id"
                 for token in layout.special_tokens()
-                if token not in self.ids
+                if token not in self.tokens
             ]
         )
-        unknown = self.ids[layout.unk_token]
+        unknown = self.tokens[layout.unk_token]
         shift = len(layout.head) - layout.replaced
         self.piece_ids = [
-            i + shift if i >= layout.replaced else self.ids.get(piece, unknown)
+            i + shift
+            if i >= layout.replaced
+            else self.tokens.get(piece, unknown)
             for i, piece in enumerate(model.pieces)
         ]
         self.piece_ids[model.unknown_index] = unknown
@@ -80,7 +84,7 @@ class Vocabulary:
         """Returns each id's text, none for an id that no token has."""
         texts = [b""] * self.size
         whole = {token.content for token in self.added_tokens}
-        for token, i in self.ids.items():
+        for token, i in self.tokens.items():
             text = token if token in whole else token.replace("▁", " ")
             texts[i] = text.encode("utf-8")
         for kind, piece, i in zip(

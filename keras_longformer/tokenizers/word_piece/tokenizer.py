@@ -1,6 +1,5 @@
 """`LongformerWordPieceTokenizer`: BERT's WordPiece as a KerasHub tokenizer."""
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -10,23 +9,13 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.text.coercion import as_ids
-from keras_longformer.text.coercion import as_texts
-from keras_longformer.text.coercion import flat
-from keras_longformer.text.template import RowTemplate
-from keras_longformer.tokenizers.byte_pair.graphs import EncoderGraphs
 from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.characters import marks
-from keras_longformer.tokenizers.contract import GraphTokenizer
-from keras_longformer.tokenizers.contract import Tokens
+from keras_longformer.tokenizers.encoder_tokenizer import MAX_TEXT_BYTES
+from keras_longformer.tokenizers.encoder_tokenizer import EncoderTokenizer
 from keras_longformer.tokenizers.post_processors import RowTokens
-from keras_longformer.tokenizers.special_tokens import NO_ID
 from keras_longformer.tokenizers.special_tokens import AddedToken
-from keras_longformer.tokenizers.special_tokens import as_added_token
-from keras_longformer.tokenizers.special_tokens import check_tokens
 from keras_longformer.tokenizers.special_tokens import raise_for
-from keras_longformer.tokenizers.special_tokens import tokens_in_text
-from keras_longformer.tokenizers.special_tokens import with_control_tokens
-from keras_longformer.tokenizers.special_tokens import with_ids
 from keras_longformer.tokenizers.word_piece.characters import Normalization
 from keras_longformer.tokenizers.word_piece.encoder import WordPieceEncoder
 from keras_longformer.tokenizers.word_piece.hugging_face import read_files
@@ -36,13 +25,11 @@ from keras_longformer.tokenizers.word_piece.vocabulary import Vocabulary
 from keras_longformer.tokenizers.word_piece.vocabulary import read_tokens
 
 VOCABULARY_FILE = "vocabulary.json"
-# About 250,000 tokens of English.
-MAX_TEXT_BYTES = 2**20
 CONTROL = ("start_token", "end_token", "pad_token", "unk_token", "mask_token")
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
-class LongformerWordPieceTokenizer(GraphTokenizer):
+class LongformerWordPieceTokenizer(EncoderTokenizer):
     """BERT's WordPiece tokenizer, for Longformers with a BERT vocabulary.
 
     Gives the ids and offsets of Hugging Face's `BertTokenizerFast` (without
@@ -58,6 +45,9 @@ class LongformerWordPieceTokenizer(GraphTokenizer):
     smuggle special tokens into a request. `special_tokens_in_text` turns that
     round. Tokens that were added, such as `"[ENTITY]"`, are found in every
     text, as Hugging Face finds them.
+
+    Offsets are those of `BertTokenizerFast`: before lower-casing, and with the
+    accents that were dropped within a token.
 
     Args:
         vocabulary: dict from token to id, list of tokens in the order of their
@@ -127,86 +117,31 @@ class LongformerWordPieceTokenizer(GraphTokenizer):
         row_tokens: RowTokens | dict | None = None,
         **kwargs,
     ):
-        super().__init__(dtype=dtype, **kwargs)
-        # It has no weights, and Keras quantizes built models.
-        self.built = True
-        if not self.compute_dtype.startswith("int"):
-            raise ValueError(
-                "`dtype` must be an integer type, that of the token ids. "
-                f"Received: dtype={dtype}."
-            )
+        super().__init__(
+            sequence_length=sequence_length,
+            special_tokens_in_text=special_tokens_in_text,
+            max_text_bytes=max_text_bytes,
+            row_tokens=row_tokens,
+            dtype=dtype,
+            **kwargs,
+        )
         self.file_assets = [VOCABULARY_FILE]
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.split_on_cjk = split_on_cjk
         self.clean_text = clean_text
-        self.sequence_length = sequence_length
-        self.special_tokens_in_text = special_tokens_in_text
-        self.max_text_bytes = max_text_bytes
         self.suffix_indicator = suffix_indicator
         self.max_word_characters = max_word_characters
         self.bos_token, self.eos_token = bos_token, eos_token
-        self.row_tokens = RowTokens.of(row_tokens)
         control = (start_token, end_token, pad_token, unk_token, mask_token)
-        for name, token in zip(CONTROL, control, strict=True):
-            if token is not None:
-                self._add_special_token(token, name)
-            else:
-                setattr(self, name, None)
-                setattr(self, f"{name}_id", None)
-        self.added_tokens = with_control_tokens(
-            [as_added_token(token) for token in added_tokens],
-            self.control_tokens,
+        self._set_special_tokens(
+            dict(zip(CONTROL, control, strict=True)),
+            added_tokens,
             None,  # Hugging Face's `[MASK]` leaves the whitespace before it.
         )
-        tokens_in_text((), self.control_tokens, special_tokens_in_text)
-        raise_for(check_tokens(self.added_tokens))
         self.set_vocabulary(vocabulary)
 
     # Text to ids and back
-
-    def tokenize(self, inputs, special_tokens_in_text=None):
-        """Returns the token ids of texts.
-
-        Args:
-            inputs: a string, a (nested) list or array of strings, or a
-                string tensor of any rank, ragged too.
-            special_tokens_in_text: as in the constructor, for this call.
-
-        Returns:
-            int ids with one more axis than `inputs`: dense for one text,
-            ragged for more, dense with `sequence_length`.
-        """
-        texts = as_texts(inputs)
-        chosen = self._tokens_in_text(special_tokens_in_text)
-        ids = self._graphs.encode(flat(texts), chosen)
-        return self._shaped(ids, texts, self.pad_token_id)
-
-    def tokenize_with_offsets(self, inputs, special_tokens_in_text=None):
-        """Returns token ids and where in its text each token comes from.
-
-        Offsets count characters (code points, as Python indexes a `str`) of
-        the text as it was given: token `i` comes from `text[start:end]`,
-        before lower-casing and with the accents that were dropped within it.
-        These are the offsets of Hugging Face's `BertTokenizerFast`.
-
-        Args:
-            inputs: texts, as for `tokenize`.
-            special_tokens_in_text: as in the constructor, for this call.
-
-        Returns:
-            A named tuple `(ids, starts, ends)` of tensors shaped as
-            `tokenize` shapes its ids. With `sequence_length`, padding has
-            offsets 0.
-        """
-        texts = as_texts(inputs)
-        chosen = self._tokens_in_text(special_tokens_in_text)
-        tokens = self._graphs.encode_with_offsets(flat(texts), chosen)
-        return Tokens(
-            ids=self._shaped(tokens.ids, texts, self.pad_token_id),
-            starts=self._shaped(tokens.starts, texts, 0),
-            ends=self._shaped(tokens.ends, texts, 0),
-        )
 
     def tokenize_words(self, words):
         """Returns ids, int32 ragged `(w, None)`, of words within a text.
@@ -263,92 +198,30 @@ class LongformerWordPieceTokenizer(GraphTokenizer):
             )
             return tf.strings.reduce_join(ids.with_values(pieces), axis=-1)
 
-    def _tokens_in_text(self, choice) -> tuple[AddedToken, ...]:
-        """Returns the tokens to look for, the same tuple for a choice."""
-        self._check_vocabulary()
-        if choice is None:
-            choice = self.special_tokens_in_text
-        return self._graphs.chosen(
-            choice,
-            lambda: tokens_in_text(
-                self.added_tokens, self.control_tokens, choice
-            ),
-        )
-
-    def _shaped(self, ids, texts, padding):
-        """Gives flat ragged `(texts, None)` ids the axes of `texts`."""
-        ids = tf.cast(ids, self.compute_dtype)
-        if self.sequence_length is not None:
-            ids = ids.to_tensor(padding, shape=[None, self.sequence_length])
-        if isinstance(texts, tf.RaggedTensor):
-            return texts.with_flat_values(ids)
-        if texts.shape.rank == 0:
-            return ids[0] if isinstance(ids, tf.Tensor) else ids.values
-        if isinstance(ids, tf.Tensor):
-            shape = tf.concat([tf.shape(texts), [self.sequence_length]], 0)
-            return tf.reshape(ids, shape)
-        sizes = tf.shape(texts, tf.int64)
-        for axis in range(texts.shape.rank - 1, 0, -1):
-            rows = tf.reduce_prod(sizes[:axis])
-            ids = tf.RaggedTensor.from_uniform_row_length(
-                ids, sizes[axis], nrows=rows
-            )
-        return ids
-
     @property
-    def rows(self) -> RowTokens:
-        """The tokens of rows, BERT's where none were given."""
-        if self.row_tokens is not None:
-            return self.row_tokens
+    def usual_rows(self) -> RowTokens:
+        """BERT's rows, `[CLS] a [SEP] b [SEP]` with types 0 and 1."""
         end = (self.end_token,)
         return RowTokens((self.start_token,), end, end, token_types=(0, 1))
-
-    @property
-    def row_template(self) -> RowTemplate:
-        """The rows that the model was trained on, in ids."""
-        return self.rows.template(self.token_to_id, self.pad_token_id)
-
-    @property
-    def control_tokens(self) -> list[str]:
-        """The special tokens that no text may hold by default."""
-        tokens = [getattr(self, name) for name in CONTROL]
-        tokens += [self.bos_token, self.eos_token]
-        return [t for t in dict.fromkeys(tokens) if t is not None]
-
-    @property
-    def special_token_ids(self) -> list[int]:
-        """The ids of control tokens and of added ones that are special."""
-        self._check_vocabulary()
-        control = self.control_tokens
-        return sorted(
-            token.id
-            for token in self.added_tokens
-            if token.special or token.content in control
-        )
 
     # Vocabulary
 
     @property
-    def has_vocabulary(self) -> bool:
-        """Whether there is one: while a file is loaded, it is to come."""
-        return getattr(self, "_vocabulary", None) is not None
+    def token_notation(self) -> str:
+        """How tokens are written, for messages."""
+        return f"Tokens within a word begin with '{self.suffix_indicator}'"
 
     def set_vocabulary(self, vocabulary) -> None:
         """Sets the tokens from data or a file, or none where it is `None`."""
-        self._vocabulary = self._graphs = self._word_table = None
-        self._first_texts = self._texts = None
+        self._unset_vocabulary()
+        self._word_table = self._first_texts = self._texts = None
         if vocabulary is None:
             return
-        tokens = read_tokens(vocabulary)
-        control = self.control_tokens
-        self.added_tokens = with_ids(self.added_tokens, tokens, control)
-        tokens |= {
-            token.content: token.id
-            for token in self.added_tokens
-            if token.id != NO_ID
-        }
+        tokens = self._with_added_tokens(read_tokens(vocabulary))
         self._vocabulary = Vocabulary(
-            tokens, suffix_indicator=self.suffix_indicator, needed=control
+            tokens,
+            suffix_indicator=self.suffix_indicator,
+            needed=self.control_tokens,
         )
         strip = self.strip_accents
         encoder = WordPieceEncoder(
@@ -363,59 +236,12 @@ class LongformerWordPieceTokenizer(GraphTokenizer):
             max_word_characters=self.max_word_characters,
         )
         raise_for(encoder.check_tokens(self.added_tokens))
-        self._graphs = EncoderGraphs(
-            encoder, self.max_text_bytes, type(self).__name__
-        )
+        self._set_encoder(encoder)
         # A SavedModel keeps the tables that it finds on tracked objects.
         self._word_table = encoder.word_table
-        self._update_special_token_ids()
         first_texts, texts = self._vocabulary.texts()
         self._first_texts = cpu_constant(first_texts)
         self._texts = cpu_constant(texts)
-
-    @property
-    def vocabulary(self) -> dict[str, int] | None:
-        """The dict from token to id."""
-        return self._vocabulary and dict(self._vocabulary.tokens)
-
-    def get_vocabulary(self) -> list[str]:
-        """Returns all tokens, ordered by id."""
-        self._check_vocabulary()
-        by_id = self._vocabulary.by_id
-        return [by_id[i] for i in sorted(by_id)]
-
-    def vocabulary_size(self) -> int:
-        """Returns the number of ids: one more than the largest."""
-        self._check_vocabulary()
-        return self._vocabulary.size
-
-    def id_to_token(self, id: int) -> str:
-        """Returns the token that has `id`, as `vocab.txt` writes it."""
-        self._check_vocabulary()
-        token = self._vocabulary.by_id.get(int(id))
-        if token is None:
-            raise ValueError(
-                f"No token has id {id}; ids are below {self._vocabulary.size}."
-            )
-        return token
-
-    def token_to_id(self, token: str) -> int:
-        """Returns the id of `token`, written as in `vocab.txt`."""
-        self._check_vocabulary()
-        if token not in self._vocabulary.tokens:
-            raise ValueError(
-                f"{token!r} is not in the vocabulary. Tokens within a word "
-                f"begin with '{self.suffix_indicator}'; `tokenize` takes text."
-            )
-        return self._vocabulary.tokens[token]
-
-    def _check_vocabulary(self) -> None:
-        # The base class asks for ids while the constructor still runs.
-        if not self.has_vocabulary:
-            raise ValueError(
-                "This LongformerWordPieceTokenizer has no vocabulary. Pass "
-                "`vocabulary`, or load one with `from_preset`."
-            )
 
     # Saving
 
@@ -435,26 +261,11 @@ class LongformerWordPieceTokenizer(GraphTokenizer):
         config = super().get_config()
         names = (
             *("lowercase", "strip_accents", "split_on_cjk", "clean_text"),
-            *("sequence_length", "special_tokens_in_text", "max_text_bytes"),
             *("suffix_indicator", "max_word_characters"),
             *(*CONTROL, "bos_token", "eos_token"),
         )
         config.update({name: getattr(self, name) for name in names})
-        config.update(
-            added_tokens=[dataclasses.asdict(t) for t in self.added_tokens],
-            row_tokens=self.row_tokens and self.row_tokens.as_dict(),
-        )
         return config
-
-    @classmethod
-    def from_config(cls, config: dict):
-        if isinstance(config.get("vocabulary"), str):
-            raise ValueError(
-                "A saved config may not make the tokenizer read a file. "
-                f"Received: vocabulary={config['vocabulary']!r}. Pass the path "
-                "to the constructor."
-            )
-        return super().from_config(config)
 
     # Hugging Face's files
 

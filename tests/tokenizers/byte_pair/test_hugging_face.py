@@ -181,14 +181,13 @@ def test_written_files(tiny):
 def test_other_kinds_are_not_opened(tmp_path):
     path = tmp_path / "sentencepiece.bpe.model"
     path.write_bytes(b"")
-    assert open_tokenizer({path.name: str(path)}) is None
-    model = {"model": {"type": "Unigram", "vocab": []}}
-    assert (
-        open_tokenizer(
-            folders.write(tmp_path / "folder", {"tokenizer.json": model})
-        )
-        is None
-    )
+    files = {path.name: str(path)}
+    assert LongformerTokenizer.from_hugging_face(files) is None
+    for kind in ("Unigram", "WordLevel"):
+        model = {"model": {"type": kind, "vocab": []}}
+        files = folders.write(tmp_path / kind, {"tokenizer.json": model})
+        assert LongformerTokenizer.from_hugging_face(files) is None
+    assert open_tokenizer(files) is None  # No kind of ours.
     assert open_tokenizer({}) is None
     broken = tmp_path / "tokenizer.json"
     broken.write_text("{")

@@ -21,12 +21,7 @@ class EncoderGraphs:
         name: str, the tokenizer's, for messages.
     """
 
-    def __init__(
-        self,
-        encoder,
-        max_text_bytes: int | None,
-        name: str = "LongformerTokenizer",
-    ):
+    def __init__(self, encoder, max_text_bytes: int | None, name: str):
         self.encoder = encoder
         self._max_text_bytes = max_text_bytes
         self._name = name
@@ -55,7 +50,7 @@ class EncoderGraphs:
         )
 
     def encode_words(self, words, special_tokens: Sequence[AddedToken]):
-        """Runs `BytePairEncoder.encode_words`."""
+        """Runs `encode_words`, which only `BytePairEncoder` has."""
         return self._run(self.encoder.encode_words, words, special_tokens)
 
     def _run(self, method, texts, special_tokens):
@@ -78,9 +73,7 @@ class EncoderGraphs:
 
 
 def within_size(
-    texts: tf.Tensor,
-    max_text_bytes: int | None,
-    name: str = "LongformerTokenizer",
+    texts: tf.Tensor, max_text_bytes: int | None, name: str
 ) -> tf.Tensor:
     """Returns string `(b,)` texts, having checked the size of each."""
     if max_text_bytes is None:
