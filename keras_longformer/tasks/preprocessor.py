@@ -241,7 +241,7 @@ class RowPreprocessor:
         """
         over_long = self.over_long if over_long is None else over_long
         check_one_of("over_long", over_long, self.over_long_choices)
-        if isinstance(x, dict):
+        if isinstance(x, dict) and "text" in x:
             x = tuple(x[name] for name in PAIR if name in x)
         texts = x if isinstance(x, tuple) else (x,)
         if not 1 <= len(texts) <= 2:
