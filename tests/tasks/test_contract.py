@@ -11,6 +11,20 @@ from tests.tasks.table import KINDS
 
 pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 each = pytest.mark.parametrize("kind", KINDS, ids=str)
+# Two tasks always, the others by `-m slow`: what is tested is in their base.
+some = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind,
+            id=kind.name,
+            marks=()
+            if kind.name in ("text_classification", "masked_lm")
+            else pytest.mark.slow,
+        )
+        for kind in KINDS
+    ],
+)
 
 
 @each
@@ -46,7 +60,16 @@ def test_saved_and_loaded(kind, file, tmp_path):
 @pytest.mark.parametrize(
     "kind, jit_compile, dtype",
     [
-        pytest.param(kind, jit, dtype, id=f"{kind}-{jit}-{dtype}")
+        pytest.param(
+            kind,
+            jit,
+            dtype,
+            id=f"{kind}-{jit}-{dtype}",
+            marks=()
+            if (jit, dtype) == (False, "float32")
+            or kind.name in ("text_classification", "question_answering")
+            else pytest.mark.slow,
+        )
         for kind in KINDS
         for jit, dtype in (
             (False, "float32"),
@@ -66,7 +89,7 @@ def test_fits(kind, jit_compile, dtype):
     assert min(loss[1:]) < loss[0]
 
 
-@each
+@some
 def test_goes_on_from_a_file(kind, tmp_path):
     """`.keras` keeps the optimizer's state and what it was compiled with."""
     task = kind.make(dropout=0.0)
@@ -108,7 +131,7 @@ def test_fit_without_labels(kind):
         kind.make().fit(kind.x)
 
 
-@each
+@some
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_quantized(kind):
     task = kind.make()
@@ -121,7 +144,7 @@ def test_quantized(kind):
     assert 0 < difference < 0.1 * largest + 0.01
 
 
-@each
+@some
 def test_lora(kind):
     task = kind.make(dropout=0.0)
     want = kind.predict(task)
