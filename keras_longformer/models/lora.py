@@ -31,7 +31,7 @@ class LoraBackbone:
         ```python
         classifier.backbone.enable_lora(8)
         classifier.compile()
-        classifier.fit(texts, labels)
+        classifier.fit(train_texts, train_labels)
         classifier.backbone.save_lora_weights("reviews.lora.h5")
         ```
         """
