@@ -37,6 +37,7 @@ def forward_operands(case):
     tensors, _ = cases.split(case.inputs())
     no_mask = tf.zeros((0, 0), tf.bool)
     no_tokens = tf.zeros((0, 0, 0, 0), case.dtype)
+    no_segments = tf.zeros((0, 0), tf.int32)
     return [
         tensors["query"],
         tensors["key"],
@@ -45,6 +46,8 @@ def forward_operands(case):
         tensors.get("global_key", no_tokens),
         tensors.get("global_value", no_tokens),
         tensors.get("global_key_mask", no_mask),
+        no_segments,
+        no_segments,
     ]
 
 
