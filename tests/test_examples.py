@@ -55,6 +55,10 @@ OWN_PROCESS = {
 }
 
 
+# The tasks' own, for `-m slow`: README.md has each of them.
+SLOW = re.compile(r"keras_longformer/tasks/\w+/model\.py Longformer\w+ 0")
+
+
 def blocks_of(text):
     found = re.findall(r"^( *)```python\n(.*?)^ *```", text, re.M | re.S)
     return [textwrap.dedent(block) for _, block in found]
@@ -92,6 +96,8 @@ def marked(name):
         marks = [pytest.mark.xfail(raises=error, reason=reason, strict=True)]
     if name in OWN_PROCESS:
         marks = [pytest.mark.own_process]
+    if SLOW.fullmatch(name):
+        marks = [*marks, pytest.mark.slow]
     return pytest.param(name, id=name, marks=marks)
 
 

@@ -59,7 +59,7 @@ print(json.dumps([one, two, three]))
 # of a masked LM is random, and words are averaged over a replica's own.
 NAMES = [
     "text_classification",
-    "question_answering",
+    pytest.param("question_answering", marks=pytest.mark.slow),
     pytest.param("multiple_choice", marks=pytest.mark.slow),
 ]
 

@@ -168,7 +168,13 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if i > 1 else ())
+        for i, name in enumerate(VARIANTS)
+    ],
+)
 def test_white_space_as_the_file_says(name, tokenizer_json, tmp_path):
     import tokenizers
 

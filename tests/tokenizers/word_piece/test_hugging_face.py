@@ -64,7 +64,14 @@ def check_equal(ours, wanted):
 
 
 @pytest.mark.own_process
-@pytest.mark.parametrize("name", folders.EQUAL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Every other one always, all of them by `-m slow`.
+        pytest.param(name, marks=pytest.mark.slow if i % 2 else ())
+        for i, name in enumerate(folders.EQUAL)
+    ],
+)
 def test_equal_to_transformers(name, tmp_path, eagerly):
     """Also after it was written, and read again by both."""
     files = write(tmp_path / "theirs", folders.EQUAL[name], "longformer")
