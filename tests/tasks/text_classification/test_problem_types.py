@@ -33,7 +33,12 @@ def fit(classifier, labels, steps=15, rate=1e-2, jit_compile="auto"):
         optimizer=keras.optimizers.AdamW(rate), jit_compile=jit_compile
     )
     history = classifier.fit(
-        TEXTS * steps, labels * steps, batch_size=6, epochs=2, verbose=0
+        TEXTS * steps,
+        labels * steps,
+        batch_size=6,
+        epochs=2,
+        shuffle=False,  # Each batch is all texts.
+        verbose=0,
     )
     return history.history
 
