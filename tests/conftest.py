@@ -38,6 +38,7 @@ pytest_plugins = [
     "tests.fast",
     "tests.own_process",
     "tests.skips",
+    "tests.slow",
     "tests.vocabularies",
     "tests.serving.exports",
 ]

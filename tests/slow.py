@@ -1,0 +1,40 @@
+"""Tests that repeat for another task or kind what some always show: `slow`.
+
+They run by `-m slow`, as those do that are so marked where they stand. One
+place says which, so that a run of all others stays well within its time.
+"""
+
+import re
+
+import pytest
+
+_OTHER_TASKS = (
+    "token_classification|question_answering|multiple_choice|embedding"
+)
+# Patterns of test ids.
+PATTERNS = [
+    rf"test_precision\.py::test_quantized_files\[({_OTHER_TASKS}|masked_lm)",
+    r"test_precision\.py::test_adapters_and_quantized_kernels",
+    r"test_precision\.py::test_a_call_is_a_prediction\[.*question_answering",
+    r"test_keras_hub_checks\.py::test_model\[(token|multiple|embedding)",
+    r"test_token_types\.py::.*predicts_without_them\[(token|multiple|emb)",
+    r"test_fit_inputs\.py::test_the_same_from_every_kind\[(multiple|embed)",
+    r"test_fit_inputs\.py::test_fits_and_predicts",
+    rf"test_contract\.py::test_saved_and_loaded\[.*h5-({_OTHER_TASKS})\]",
+    r"test_contract\.py::test_hugging_face_and_back\[(token|embedding)",
+    r"test_kinds\.py::test_opens\[(roberta, (BPE|other)|longformer, (float16|"
+    r"padded|question|module|two|tokenizer\.json))",
+    r"test_kinds\.py::test_opens\[(camembert|xlm-roberta\])",
+    r"test_families\.py::test_encoder\[(roberta|xlm|camembert|bert_relu)",
+    r"sentence_piece/test_exactness\.py::test_(other_models|large_texts)",
+    r"word_piece/test_exactness\.py::test_random_texts\[(no|chinese)",
+    r"byte_pair/test_hugging_face\.py::test_equal.*\[(fast|slow), ",
+]
+_SLOW = re.compile("|".join(PATTERNS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if _SLOW.search(item.nodeid):
+            item.add_marker(pytest.mark.slow)
