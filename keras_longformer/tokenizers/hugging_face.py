@@ -14,13 +14,13 @@ tokenizer takes from it what it knows and refuses the rest (`refuse`).
 """
 
 import dataclasses
-import json
 import types
 from collections.abc import Mapping
 from collections.abc import Sequence
 
 from keras_longformer.tokenizers.special_tokens import NO_ID
 from keras_longformer.tokenizers.special_tokens import AddedToken
+from keras_longformer.weights.readers import read_json
 
 # Keys that name one special token each, as transformers has them.
 SPECIAL_TOKEN_KEYS = (
@@ -187,27 +187,8 @@ def refuse(source: str, problems: Sequence[str]) -> None:
     )
 
 
-def read_json_object(path: str) -> dict:
-    """Returns the dict that a JSON file holds.
-
-    Raises:
-        ValueError: another content.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"'{path}' is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"'{path}' must hold a JSON object. "
-            f"Received: {type(content).__name__}."
-        )
-    return content
-
-
 def _read(files, name):
-    return read_json_object(files[name]) if name in files else None
+    return read_json(files[name]) if name in files else None
 
 
 def _content(value) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from keras_longformer.text.template import RowTemplate
+from keras_longformer.tokenizers.file_parts import flat_parts
 
 # They move offsets, and add nothing.
 ADD_NOTHING = ("ByteLevel",)
@@ -66,7 +67,8 @@ def read_post_processor(
     Returns:
         The tokens of a row, or `None`, and what cannot be followed.
     """
-    adds = [p for p in _flat(part) if p.get("type") not in ADD_NOTHING]
+    steps = flat_parts(part, "processors")
+    adds = [p for p in steps if p.get("type") not in ADD_NOTHING]
     if not adds:
         what = part.get("type") or "none"
         return None, [
@@ -124,13 +126,6 @@ def write_post_processor(rows: RowTokens, id_of: Callable[[str], int]) -> dict:
             t: {"id": t, "ids": [id_of(t)], "tokens": [t]} for t in names
         },
     }
-
-
-def _flat(part):
-    if part.get("type") == "Sequence":
-        inner = part.get("processors") or []
-        return [leaf for item in inner for leaf in _flat(item)]
-    return [part] if part else []
 
 
 def _roberta(part):

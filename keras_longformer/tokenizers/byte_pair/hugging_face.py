@@ -11,7 +11,6 @@ what its files can say,
   a call asks for them; a preprocessor does both.
 """
 
-import json
 from collections.abc import Mapping
 
 from keras_longformer.tokenizers.added_ids import add_tokens
@@ -21,15 +20,20 @@ from keras_longformer.tokenizers.byte_pair.special_tokens import MASK
 from keras_longformer.tokenizers.byte_pair.special_tokens import PAD
 from keras_longformer.tokenizers.byte_pair.special_tokens import START
 from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
+from keras_longformer.tokenizers.file_parts import as_json
+from keras_longformer.tokenizers.file_parts import decoder_tokens
+from keras_longformer.tokenizers.file_parts import listed_tokens
+from keras_longformer.tokenizers.file_parts import side_problems
+from keras_longformer.tokenizers.file_parts import special_tokens_map
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
 from keras_longformer.tokenizers.hugging_face import read_folder
-from keras_longformer.tokenizers.hugging_face import read_json_object
 from keras_longformer.tokenizers.hugging_face import refuse
 from keras_longformer.tokenizers.post_processors import RowTokens
 from keras_longformer.tokenizers.post_processors import read_post_processor
 from keras_longformer.tokenizers.post_processors import write_post_processor
 from keras_longformer.tokenizers.special_tokens import AddedToken
 from keras_longformer.tokenizers.special_tokens import check_tokens
+from keras_longformer.weights.readers import read_json
 
 # Their name, our tokenizer's attribute.
 SPECIAL_TOKENS = (
@@ -84,11 +88,11 @@ def read_files(files: Mapping[str, str]) -> dict | None:
         if has_slow_files:
             problems += _disagreements(files, vocabulary, merges)
     elif has_slow_files:
-        vocabulary = read_json_object(files["vocab.json"])
+        vocabulary = read_json(files["vocab.json"])
         merges, problems = _read_merges(files, folder)
     else:
         return None
-    problems += refusals.side_problems(folder.config, folder.tokenizer)
+    problems += side_problems(folder.config, folder.tokenizer)
     arguments, more = _special(folder, vocabulary)
     problems += more
     problems += refusals.missing_byte_problems(
@@ -110,7 +114,7 @@ def must_keep_whole(files: Mapping[str, str]) -> bool:
     """Whether `tokenizer.json` takes words of the vocabulary unmerged."""
     if "tokenizer.json" not in files:
         return False
-    model = read_json_object(files["tokenizer.json"]).get("model") or {}
+    model = read_json(files["tokenizer.json"]).get("model") or {}
     return bool(model.get("ignore_merges"))
 
 
@@ -121,34 +125,20 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
         tokenizer: a `LongformerTokenizer`.
         max_sequence_length: int, the most tokens that its model reads.
     """
-    tokens = {
-        theirs: getattr(tokenizer, ours)
-        for theirs, ours in SPECIAL_TOKENS
-        if getattr(tokenizer, ours) is not None
-    }
-    control = set(tokens.values())
-    additional = [
-        token.content
-        for token in tokenizer.added_tokens
-        if token.special and token.content not in control
-    ]
-    if additional:
-        tokens["additional_special_tokens"] = additional
+    added_tokens = tokenizer.added_tokens
+    tokens = special_tokens_map(tokenizer, SPECIAL_TOKENS, added_tokens)
     config = tokens | {
         "tokenizer_class": "LongformerTokenizer",
         "model_max_length": max_sequence_length,
         "add_prefix_space": tokenizer.add_prefix_space,
         "errors": "replace",
-        "added_tokens_decoder": {
-            str(token.id): {"content": token.content, **_flags(token)}
-            for token in tokenizer.added_tokens
-        },
+        "added_tokens_decoder": decoder_tokens(added_tokens),
     }
     files = {
-        "vocab.json": _json(tokenizer.vocabulary),
+        "vocab.json": as_json(tokenizer.vocabulary),
         # Their reader drops the first line, whatever it says.
         "merges.txt": "\n".join(["#version: 0.2", *tokenizer.merges, ""]),
-        "special_tokens_map.json": _json(tokens),
+        "special_tokens_map.json": as_json(tokens),
     }
     # Without `tokenizer.json` rows are RoBERTa's, and the mask is there.
     if tokenizer.row_tokens is not None or "mask_token" not in tokens:
@@ -157,8 +147,8 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
         if tokenizer.row_template.token_types is not None:
             names.insert(1, "token_type_ids")
         config["model_input_names"] = names
-        files["tokenizer.json"] = _json(_tokenizer_json(tokenizer))
-    files["tokenizer_config.json"] = _json(config)
+        files["tokenizer.json"] = as_json(_tokenizer_json(tokenizer))
+    files["tokenizer_config.json"] = as_json(config)
     return files
 
 
@@ -169,10 +159,7 @@ def _tokenizer_json(tokenizer):
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {"id": token.id, "content": token.content, **_flags(token)}
-            for token in tokenizer.added_tokens
-        ],
+        "added_tokens": listed_tokens(tokenizer.added_tokens),
         "normalizer": None,
         "pre_tokenizer": byte_level | space,
         "post_processor": write_post_processor(
@@ -191,11 +178,6 @@ def _tokenizer_json(tokenizer):
             "merges": tokenizer.merges,
         },
     }
-
-
-def _flags(token):
-    names = ("single_word", "lstrip", "rstrip", "normalized", "special")
-    return {name: getattr(token, name) for name in names}
 
 
 def _special(folder: TokenizerFolder, vocabulary) -> tuple[dict, list[str]]:
@@ -310,7 +292,7 @@ def _prefix_space(folder):
 
 def _disagreements(files, vocabulary, merges):
     """Returns where `vocab.json`, `merges.txt` and `tokenizer.json` differ."""
-    other = read_json_object(files["vocab.json"])
+    other = read_json(files["vocab.json"])
     problems = [
         f"tokenizer.json has {token!r} as {vocabulary.get(token)}, vocab.json "
         f"as {other.get(token)}"
@@ -366,7 +348,3 @@ def _pairs(merges):
     return [
         tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges
     ]
-
-
-def _json(content):
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

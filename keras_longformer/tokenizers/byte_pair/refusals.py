@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from keras_longformer.tokenizers.byte_pair.vocabulary import byte_alphabet
+from keras_longformer.tokenizers.file_parts import FILE
+from keras_longformer.tokenizers.file_parts import flat_parts
+from keras_longformer.tokenizers.file_parts import shown_part
 
-FILE = "tokenizer.json"
 # Bytes that UTF-8 never has, so that no text needs a token for them.
 NEVER_IN_UTF8 = (0xC0, 0xC1, *range(0xF5, 0x100))
 # Options of the model that change no id at these values.
@@ -58,67 +60,30 @@ def missing_byte_problems(
 def text_problems(tokenizer: dict) -> list[str]:
     """Returns what happens to texts there before words are merged."""
     problems = [
-        f"{FILE}: normalizer {_shown(part)}"
-        for part in _flat(tokenizer.get("normalizer"), "normalizers")
+        f"{FILE}: normalizer {shown_part(part)}"
+        for part in flat_parts(tokenizer.get("normalizer"), "normalizers")
     ]
-    parts = _flat(tokenizer.get("pre_tokenizer"), "pretokenizers")
+    parts = flat_parts(tokenizer.get("pre_tokenizer"), "pretokenizers")
     if [part.get("type") for part in parts] != ["ByteLevel"]:
-        shown = ", ".join(map(_shown, parts)) or "none"
+        shown = ", ".join(map(shown_part, parts)) or "none"
         problems.append(f"{FILE}: pre_tokenizer {shown}, not ByteLevel alone")
     elif not parts[0].get("use_regex", True):
         problems.append(f"{FILE}: pre_tokenizer ByteLevel with use_regex false")
-    decoders = _flat(tokenizer.get("decoder"), "decoders")
+    decoders = flat_parts(tokenizer.get("decoder"), "decoders")
     problems += [
-        f"{FILE}: decoder {_shown(part)}"
+        f"{FILE}: decoder {shown_part(part)}"
         for part in decoders
         if part.get("type") != "ByteLevel"
     ]
     return problems
 
 
-def side_problems(config: dict, tokenizer: dict | None) -> list[str]:
-    """Returns where rows are cut or filled on the other side."""
-    problems = [
-        f"tokenizer_config.json: {name} 'left', rows here are cut and filled "
-        "on the right"
-        for name in ("padding_side", "truncation_side")
-        if config.get(name) == "left"
-    ]
-    for name in ("padding", "truncation"):
-        part = (tokenizer or {}).get(name) or {}
-        side = f"{name}_side"
-        if part.get("direction") == "Left" and side not in config:
-            problems.append(f"{FILE}: {name} on the left")
-    return problems
-
-
 def prefix_space(tokenizer: dict) -> bool:
     """Returns what `pre_tokenizer` says of a space before a text."""
-    parts = _flat(tokenizer.get("pre_tokenizer"), "pretokenizers")
+    parts = flat_parts(tokenizer.get("pre_tokenizer"), "pretokenizers")
     return any(part.get("add_prefix_space", False) for part in parts)
 
 
 def is_sequence(tokenizer: dict) -> bool:
     """Whether `pre_tokenizer` is a list, whose parts transformers leaves."""
     return (tokenizer.get("pre_tokenizer") or {}).get("type") == "Sequence"
-
-
-def _flat(part, key):
-    if not part:
-        return []
-    if part.get("type") == "Sequence":
-        return [
-            leaf for item in part.get(key) or () for leaf in _flat(item, key)
-        ]
-    return [part]
-
-
-def _shown(part):
-    options = ", ".join(
-        f"{name}={value!r}"
-        for name, value in part.items()
-        if name != "type" and not isinstance(value, dict | list)
-    )
-    return (
-        f"{part.get('type')}({options})" if options else f"{part.get('type')}"
-    )

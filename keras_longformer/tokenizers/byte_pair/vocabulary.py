@@ -11,9 +11,14 @@ import pathlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+from keras_longformer.tokenizers.file_parts import id_problems
+from keras_longformer.tokenizers.file_parts import raise_if_any
+
 PathLike = str | pathlib.Path
 
-LISTED_PROBLEMS = 10  # An error message longer than this helps nobody.
+NO_VOCABULARY = (
+    "`vocabulary` and `merges` do not make a byte-level BPE vocabulary"
+)
 NOT_BYTE_LEVEL = (
     "This is not a byte-level BPE vocabulary, as RoBERTa and Longformer have "
     "it. SentencePiece vocabularies (XLM-RoBERTa, CamemBERT) and WordPiece "
@@ -78,10 +83,11 @@ class Vocabulary:
     ):
         self.tokens = read_tokens(tokens)
         self.merges = read_merges(merges)
-        _raise_if_any(
-            _token_problems(self.tokens, special_tokens, set(added_tokens))
+        raise_if_any(
+            _token_problems(self.tokens, special_tokens, set(added_tokens)),
+            NO_VOCABULARY,
         )
-        _raise_if_any(_merge_problems(self.tokens, self.merges))
+        raise_if_any(_merge_problems(self.tokens, self.merges), NO_VOCABULARY)
         self.by_id = {i: token for token, i in self.tokens.items()}
 
     @property
@@ -137,7 +143,7 @@ def read_merges(
         if len(parts) != 2 or not all(parts):
             problems.append(f"merge {number}, {rule!r}, is not two tokens")
         rules.append(parts)
-    _raise_if_any(problems)
+    raise_if_any(problems, NO_VOCABULARY)
     return rules
 
 
@@ -146,19 +152,7 @@ def _token_problems(
     special_tokens: Iterable[str],
     added_tokens: set[str],
 ) -> list[str]:
-    problems = []
-    owners = {}
-    for token, i in tokens.items():
-        if not isinstance(token, str):
-            problems.append(f"token {token!r} is not a string")
-        if not isinstance(i, int) or i < 0:
-            problems.append(f"token {token!r} has id {i!r}, not an int >= 0")
-        elif i in owners:
-            problems.append(f"tokens {owners[i]!r} and {token!r} share id {i}")
-        owners[i] = token
-    missing = [token for token in special_tokens if token not in tokens]
-    if missing:
-        problems.append(f"special tokens missing: {' '.join(missing)}")
+    problems = id_problems(tokens, special_tokens)
     own = (t for t in tokens if isinstance(t, str) and t not in added_tokens)
     if any("▁" in token for token in own):
         problems.append(f"tokens hold '▁'. {NOT_BYTE_LEVEL}")
@@ -180,15 +174,3 @@ def _merge_problems(
         lost = [t for t in (left, right, left + right) if t not in tokens]
         problems.append(f"{rule}, needs tokens that are missing: {lost}")
     return problems
-
-
-def _raise_if_any(problems: list[str]) -> None:
-    if not problems:
-        return
-    shown = "".join(f"\n  {problem}" for problem in problems[:LISTED_PROBLEMS])
-    hidden = len(problems) - LISTED_PROBLEMS
-    more = f"\n  and {hidden} more" if hidden > 0 else ""
-    raise ValueError(
-        "`vocabulary` and `merges` do not make a byte-level BPE vocabulary:"
-        f"{shown}{more}"
-    )

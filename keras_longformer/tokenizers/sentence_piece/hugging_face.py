@@ -2,11 +2,14 @@
 
 import base64
 import dataclasses
-import json
 from collections.abc import Mapping
 
 from keras_longformer.tokenizers.added_ids import add_tokens
-from keras_longformer.tokenizers.byte_pair.refusals import side_problems
+from keras_longformer.tokenizers.file_parts import as_json
+from keras_longformer.tokenizers.file_parts import decoder_tokens
+from keras_longformer.tokenizers.file_parts import listed_tokens
+from keras_longformer.tokenizers.file_parts import side_problems
+from keras_longformer.tokenizers.file_parts import special_tokens_map
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
 from keras_longformer.tokenizers.hugging_face import read_folder
 from keras_longformer.tokenizers.hugging_face import refuse
@@ -109,7 +112,7 @@ def read_files(files: Mapping[str, str]) -> dict | None:
     return {
         "proto": model.proto,
         "layout": layout,
-        "added_tokens": added,
+        "added_tokens": listed_tokens(added),
         "row_tokens": rows,
         **arguments,
     }
@@ -179,42 +182,28 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str | bytes]:
     layout = tokenizer.layout
     model = SentencePieceModel(tokenizer.proto)
     name = _class_of(layout) if tokenizer.row_tokens is None else None
-    as_json = model.is_hugging_face_unigram
-    if name is None and not as_json:
+    writes_json = model.is_hugging_face_unigram
+    if name is None and not writes_json:
         raise ValueError(
             "transformers opens no such tokenizer: its model is no Unigram "
             "that drops extra white space, and its ids are neither "
             "XLM-RoBERTa's nor CamemBERT's."
         )
-    tokens = {
-        theirs: getattr(layout, ours)
-        for theirs, ours in SPECIAL_TOKENS
-        if getattr(layout, ours) is not None
-    }
-    added = [dataclasses.asdict(token) for token in tokenizer.added_tokens]
-    added.sort(key=lambda token: token["id"])
+    added = sorted(tokenizer.added_tokens, key=lambda token: token.id)
+    tokens = special_tokens_map(layout, SPECIAL_TOKENS, added)
     config = tokens | {
         "tokenizer_class": name or "PreTrainedTokenizerFast",
         "model_max_length": max_sequence_length,
-        "added_tokens_decoder": {
-            str(token["id"]): {k: v for k, v in token.items() if k != "id"}
-            for token in added
-        },
+        "added_tokens_decoder": decoder_tokens(added),
     }
-    others = [t["content"] for t in added if t["special"]]
-    others = [t for t in others if t not in tokens.values()]
-    if others:
-        config["additional_special_tokens"] = others
     files = {
-        "special_tokens_map.json": _json(
-            tokens | ({"additional_special_tokens": others} if others else {})
-        ),
-        "tokenizer_config.json": _json(config),
+        "special_tokens_map.json": as_json(tokens),
+        "tokenizer_config.json": as_json(config),
     }
     if name is not None:
         files["sentencepiece.bpe.model"] = tokenizer.proto
-    if as_json:
-        files["tokenizer.json"] = _json(_tokenizer(tokenizer, model, added))
+    if writes_json:
+        files["tokenizer.json"] = as_json(_tokenizer(tokenizer, model, added))
     return files
 
 
@@ -264,7 +253,7 @@ def _tokenizer(tokenizer, model, added):
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": added,
+        "added_tokens": listed_tokens(added),
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
         "pre_tokenizer": pre_tokenizer,
         "post_processor": write_post_processor(
@@ -278,7 +267,3 @@ def _tokenizer(tokenizer, model, added):
             "byte_fallback": model.has_bytes,
         },
     }
-
-
-def _json(content):
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import sys
 
+from keras_longformer.tokenizers.file_parts import flat_parts
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
 from keras_longformer.tokenizers.sentence_piece.charsmap import Charsmap
 from keras_longformer.tokenizers.sentence_piece.encoder import EncoderOptions
@@ -140,10 +141,10 @@ def _layout_of(names, unknown):
 
 def _read_steps(folder, problems) -> Steps:
     steps = Steps()
-    for step in _flat(folder.part("normalizer"), "normalizers"):
+    for step in flat_parts(folder.part("normalizer"), "normalizers"):
         if not _read_normalizer(step, steps):
             problems.append(f"tokenizer.json: normalizer {_shown(step)}")
-    for step in _flat(folder.part("pre_tokenizer"), "pretokenizers"):
+    for step in flat_parts(folder.part("pre_tokenizer"), "pretokenizers"):
         if not _read_pre_tokenizer(step, steps):
             problems.append(f"tokenizer.json: pre_tokenizer {_shown(step)}")
     if problems:
@@ -210,15 +211,6 @@ def _read_pre_tokenizer(step, steps) -> bool:
             and (steps.splits_words or not steps.splits_at_spaces)
         )
     return False
-
-
-def _flat(step, key):
-    """Returns the steps of a `Sequence`, or one step, or none."""
-    if not step:
-        return []
-    if step.get("type") == "Sequence":
-        return [x for inner in step.get(key, ()) for x in _flat(inner, key)]
-    return [step]
 
 
 def _shown(step):

@@ -7,11 +7,18 @@ of `decode`, not of ids, and `truncation` and `padding` of `tokenizer.json` are
 off in transformers unless a call asks for them.
 """
 
-import json
 from collections.abc import Mapping
 
 from keras_longformer.tokenizers.added_ids import add_tokens
-from keras_longformer.tokenizers.byte_pair.refusals import side_problems
+from keras_longformer.tokenizers.file_parts import CONFIG
+from keras_longformer.tokenizers.file_parts import FILE
+from keras_longformer.tokenizers.file_parts import as_json
+from keras_longformer.tokenizers.file_parts import decoder_tokens
+from keras_longformer.tokenizers.file_parts import flat_parts
+from keras_longformer.tokenizers.file_parts import listed_tokens
+from keras_longformer.tokenizers.file_parts import shown_part
+from keras_longformer.tokenizers.file_parts import side_problems
+from keras_longformer.tokenizers.file_parts import special_tokens_map
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
 from keras_longformer.tokenizers.hugging_face import read_folder
 from keras_longformer.tokenizers.hugging_face import refuse
@@ -23,7 +30,6 @@ from keras_longformer.tokenizers.special_tokens import AddedToken
 from keras_longformer.tokenizers.special_tokens import check_tokens
 from keras_longformer.tokenizers.word_piece.vocabulary import read_tokens
 
-FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
 # Their name, our tokenizer's attribute, BERT's token.
 SPECIAL_TOKENS = (
     ("unk_token", "unk_token", "[UNK]"),
@@ -108,19 +114,8 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
         tokenizer: a `LongformerWordPieceTokenizer`.
         max_sequence_length: int, the most tokens that its model reads.
     """
-    tokens = {
-        theirs: getattr(tokenizer, ours)
-        for theirs, ours, _ in SPECIAL_TOKENS
-        if getattr(tokenizer, ours) is not None
-    }
-    control = set(tokens.values())
-    additional = [
-        token.content
-        for token in tokenizer.added_tokens
-        if token.special and token.content not in control
-    ]
-    if additional:
-        tokens["additional_special_tokens"] = additional
+    added_tokens = tokenizer.added_tokens
+    tokens = special_tokens_map(tokenizer, SPECIAL_TOKENS, added_tokens)
     names = ["input_ids", "attention_mask"]
     if tokenizer.row_template.token_types is not None:
         names.insert(1, "token_type_ids")
@@ -128,10 +123,7 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
         "tokenizer_class": "BertTokenizer",
         "model_max_length": max_sequence_length,
         "model_input_names": names,
-        "added_tokens_decoder": {
-            str(token.id): {"content": token.content, **_flags(token)}
-            for token in tokenizer.added_tokens
-        },
+        "added_tokens_decoder": decoder_tokens(added_tokens),
     }
     config |= {
         theirs: getattr(tokenizer, ours) for theirs, _, ours, _ in OPTIONS
@@ -139,9 +131,9 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
     if tokenizer.mask_token is None:  # Or it would be "[MASK]".
         config["mask_token"] = None
     files = {
-        "special_tokens_map.json": _json(tokens),
-        "tokenizer.json": _json(_tokenizer_json(tokenizer)),
-        "tokenizer_config.json": _json(config),
+        "special_tokens_map.json": as_json(tokens),
+        "tokenizer.json": as_json(_tokenizer_json(tokenizer)),
+        "tokenizer_config.json": as_json(config),
     }
     lines = tokenizer.get_vocabulary()
     if len(lines) == tokenizer.vocabulary_size():  # A line for every id.
@@ -157,10 +149,7 @@ def _tokenizer_json(tokenizer):
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {"id": token.id, "content": token.content, **_flags(token)}
-            for token in tokenizer.added_tokens
-        ],
+        "added_tokens": listed_tokens(tokenizer.added_tokens),
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": tokenizer.clean_text,
@@ -202,7 +191,7 @@ def _class_name(folder: TokenizerFolder) -> tuple[str | None, list[str]]:
 def _options(folder, is_bert) -> tuple[dict, list[str]]:
     """Returns the normalizer's options, and where files do not agree."""
     config = folder.config
-    normalizers = _flat(folder.part("normalizer"), "normalizers")
+    normalizers = flat_parts(folder.part("normalizer"), "normalizers")
     if not folder.part("model") and folder.tokenizer is not None:
         hub = folder.part("config")  # A KerasHub preset's.
         found = {name: hub.get(name, KERAS_HUB[name]) for name in KERAS_HUB}
@@ -216,7 +205,7 @@ def _options(folder, is_bert) -> tuple[dict, list[str]]:
     if [part.get("type") for part in normalizers] != ["BertNormalizer"]:
         found = {ours: False for _, _, ours, _ in OPTIONS}
         return found | {"clean_text": False}, [
-            f"{FILE}: normalizer {_shown(part)}" for part in normalizers
+            f"{FILE}: normalizer {shown_part(part)}" for part in normalizers
         ]
     (part,) = normalizers
     in_sequence = folder.part("normalizer").get("type") == "Sequence"
@@ -286,9 +275,9 @@ def _special(folder, vocabulary, name) -> tuple[dict, list[str]]:
 def _text_problems(tokenizer):
     """Returns what of `tokenizer.json` this WordPiece cannot follow."""
     problems = []
-    parts = _flat(tokenizer.get("pre_tokenizer"), "pretokenizers")
+    parts = flat_parts(tokenizer.get("pre_tokenizer"), "pretokenizers")
     if [part.get("type") for part in parts] != ["BertPreTokenizer"]:
-        shown = ", ".join(map(_shown, parts)) or "none"
+        shown = ", ".join(map(shown_part, parts)) or "none"
         problems.append(
             f"{FILE}: pre_tokenizer {shown}, not BertPreTokenizer alone"
         )
@@ -328,33 +317,3 @@ def _slow_problems(folder, arguments):
             "follow and BertTokenizer does"
         )
     return problems
-
-
-def _flat(part, key):
-    if not part:
-        return []
-    if part.get("type") == "Sequence":
-        return [
-            leaf for item in part.get(key) or () for leaf in _flat(item, key)
-        ]
-    return [part]
-
-
-def _shown(part):
-    options = ", ".join(
-        f"{name}={value!r}"
-        for name, value in part.items()
-        if name != "type" and not isinstance(value, dict | list)
-    )
-    return (
-        f"{part.get('type')}({options})" if options else f"{part.get('type')}"
-    )
-
-
-def _flags(token):
-    names = ("single_word", "lstrip", "rstrip", "normalized", "special")
-    return {name: getattr(token, name) for name in names}
-
-
-def _json(content):
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

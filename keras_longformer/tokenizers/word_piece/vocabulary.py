@@ -6,11 +6,13 @@ import pathlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+from keras_longformer.tokenizers.file_parts import id_problems
+from keras_longformer.tokenizers.file_parts import raise_if_any
 from keras_longformer.tokenizers.word_piece.characters import is_whitespace
 from keras_longformer.tokenizers.word_piece.characters import is_word_alone
 
 PathLike = str | pathlib.Path
-LISTED_PROBLEMS = 10  # An error message longer than this helps nobody.
+NO_VOCABULARY = "`vocabulary` does not make a WordPiece vocabulary"
 
 
 class Vocabulary:
@@ -35,7 +37,7 @@ class Vocabulary:
     ):
         self.tokens = read_tokens(tokens)
         self._suffix_indicator = suffix_indicator
-        _raise_for(self.tokens, needed)
+        raise_if_any(id_problems(self.tokens, needed), NO_VOCABULARY)
         self.by_id = {i: token for token, i in self.tokens.items()}
 
     @property
@@ -128,29 +130,6 @@ def read_tokens(
             f"Received: {type(tokens).__name__}."
         )
     return {token: i for i, token in enumerate(tokens)}
-
-
-def _raise_for(tokens: Mapping[str, int], needed: Iterable[str]) -> None:
-    problems, owners = [], {}
-    for token, i in tokens.items():
-        if not isinstance(token, str):
-            problems.append(f"token {token!r} is not a string")
-        if not isinstance(i, int) or i < 0:
-            problems.append(f"token {token!r} has id {i!r}, not an int >= 0")
-        elif i in owners:
-            problems.append(f"tokens {owners[i]!r} and {token!r} share id {i}")
-        owners[i] = token
-    missing = [token for token in needed if token not in tokens]
-    if missing:
-        problems.append(f"special tokens missing: {' '.join(missing)}")
-    if not problems:
-        return
-    shown = "".join(f"\n  {problem}" for problem in problems[:LISTED_PROBLEMS])
-    hidden = len(problems) - LISTED_PROBLEMS
-    more = f"\n  and {hidden} more" if hidden > 0 else ""
-    raise ValueError(
-        f"`vocabulary` does not make a WordPiece vocabulary:{shown}{more}"
-    )
 
 
 def _cleaned(text: str) -> bytes:
