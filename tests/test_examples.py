@@ -29,7 +29,6 @@ from tests.tokenizers.word_piece import vocabularies as word_piece
 from tests.vocabularies import tiny_vocabulary
 
 pytestmark = pytest.mark.filterwarnings(
-    small.SHUFFLE,
     # Keras at the end of any dataset of unknown length, as windows make them.
     "ignore:Your input ran out of data:UserWarning",
 )

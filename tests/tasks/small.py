@@ -4,9 +4,6 @@ import functools
 
 import keras_longformer as klf
 
-# KerasHub shuffles strings itself and tells Keras to, once more.
-SHUFFLE = "ignore:`shuffle=True` was passed:UserWarning"
-
 TEXTS = [
     "good " * 3,
     "a long and good text about whales. " * 9,

@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 import keras_longformer as klf
-from tests.tasks import small
 from tests.tasks.table import BY_NAME
 from tests.tasks.table import KINDS
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 each = pytest.mark.parametrize("kind", KINDS, ids=str)
 # Two tasks always, the others by `-m slow`: what is tested is in their base.
 some = pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from tests.tasks import small
 from tests.tasks.table import BY_NAME
 from tests.tasks.table import KINDS
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 # What runs always, of policies with these dtypes; the rest by `-m slow`.
 QUICK = {
     "text_classification": ("mixed_bfloat16",),

@@ -20,7 +20,6 @@ from tests.tasks.table import BY_NAME
 from tests.tasks.table import KINDS
 from tests.tasks.table import make
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 WAYS = [
     (kind, over_long)
     for kind in KINDS

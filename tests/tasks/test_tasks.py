@@ -12,8 +12,6 @@ from tests.tasks import small
 from tests.tasks.small import LABELS
 from tests.tasks.small import TEXTS
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
-
 
 def fit(task, steps=1, jit_compile="auto", **options):
     """Two epochs of `steps` batches: their losses."""

@@ -67,7 +67,6 @@ def test_a_model_of_one_type_drops_them_and_says_so(typed, caplog):
     assert caplog.text.count("`token_type_ids` are not used") == 1
 
 
-@pytest.mark.filterwarnings(small.SHUFFLE)
 def test_types_of_pairs_reach_the_model(typed):
     task = make("text_classification", typed, num_token_types=2)
     inputs = task.preprocessor(x=PAIRS)

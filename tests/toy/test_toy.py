@@ -14,7 +14,6 @@ from tests.tasks import small
 from tests.toy.model import ToneRater
 from tests.toy.preprocessor import TonePreprocessor
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 GOLDEN = pathlib.Path(reading.__file__).parent
 TEXTS = [*small.TEXTS, "A GOOD TEXT", "a good text"]
 TONES = [[1.0, 0.0]] * 4 + [[0.0, 1.0]] * 4

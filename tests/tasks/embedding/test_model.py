@@ -16,8 +16,6 @@ from keras_longformer.tasks.embedding.loss import SimilarityLoss
 from tests.golden.reading import GOLDEN
 from tests.tasks import small
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
-
 FIRST = ["good text", "bad", "a long whale " * 9, "Ünïcödé"]
 SECOND = ["goodness", "the bad", "whales", "日本語 🙂"]
 

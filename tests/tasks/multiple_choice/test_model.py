@@ -10,8 +10,6 @@ from tests.golden.reading import GOLDEN
 from tests.golden.reading import TOLERANCE
 from tests.tasks import small
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
-
 QUESTIONS = {
     "context": ["it is good", "it is bad. " * 9, "x", "the good"],
     "question": ["what is it?", "what?", "", "which?"],

@@ -17,7 +17,6 @@ from tests.golden.reading import assert_near
 from tests.golden.reading import call
 from tests.tasks import small
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
 X = {"question": small.QUESTIONS, "context": small.CONTEXTS}
 CUT = {"long_questions": "truncate"}
 

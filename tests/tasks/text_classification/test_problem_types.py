@@ -13,8 +13,6 @@ from keras_longformer.weights.families.config import head_keywords
 from tests.tasks import small
 from tests.tasks.small import TEXTS
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
-
 NAMES = ["good", "long", "odd"]
 MULTI_HOT = [[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 1]]
 

@@ -10,8 +10,6 @@ from tests.golden.reading import GOLDEN
 from tests.golden.reading import TOLERANCE
 from tests.tasks import small
 
-pytestmark = pytest.mark.filterwarnings(small.SHUFFLE)
-
 NAMES = ["O", "GOOD", "BAD"]
 WORDS = [
     ["good", "a", "bad"],

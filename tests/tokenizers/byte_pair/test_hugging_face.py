@@ -9,6 +9,10 @@ from keras_longformer.text.packing import pack
 from keras_longformer.tokenizers import LongformerTokenizer
 from keras_longformer.tokenizers import open_tokenizer
 from tests.tokenizers import folders
+from tests.tokenizers.equal import check_rows
+from tests.tokenizers.equal import check_texts
+from tests.tokenizers.equal import eagerly as eagerly
+from tests.tokenizers.equal import theirs
 from tests.vocabularies import random_texts
 from tests.vocabularies import tiny_vocabulary
 
@@ -23,53 +27,15 @@ TEXTS = [
 ]
 
 
-@pytest.fixture
-def eagerly():
-    """Runs graphs op by op: most of a new tokenizer's time is tracing."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def theirs(folder):
-    return pytest.importorskip("transformers").AutoTokenizer.from_pretrained(
-        str(folder)
-    )
-
-
 def check_equal(ours, wanted):
     """Compares rows, pairs and offsets, special tokens in texts or not."""
-    tokens = ours.tokenize_with_offsets(TEXTS, True)
-    template = ours.row_template
-    got = pack(tokens.ids, template=template, pad_to="longest")
-    want = wanted(TEXTS, padding=True)
-    assert got.token_ids.numpy().tolist() == want["input_ids"]
-    second = tokens.ids[::-1]
-    got = pack(tokens.ids, second, template=template, pad_to="longest")
-    want = wanted(TEXTS, TEXTS[::-1], padding=True)
-    assert got.token_ids.numpy().tolist() == want["input_ids"]
-    if template.token_types is None and "token_type_ids" in want:
-        assert not any(map(any, want["token_type_ids"]))
-    backend = wanted.backend_tokenizer
-    offsets = zip(tokens.starts.to_list(), tokens.ends.to_list(), strict=True)
-    for text, (starts, ends) in zip(TEXTS, offsets, strict=True):
-        encoded = backend.encode(text, add_special_tokens=False).offsets
-        for *span, (start, end) in zip(starts, ends, encoded, strict=True):
+    for text, spans, encoded in check_rows(ours, wanted, TEXTS):
+        for span, (start, end) in zip(spans, encoded, strict=True):
             # Theirs are trimmed: ours may have the space around besides.
             if start != end:
                 trimmed = text[slice(*span)].strip()
                 assert trimmed == text[start:end].strip()
-    control = ours.control_tokens
-    plain = [t for t in TEXTS if not any(c in t for c in control)]
-    assert len(plain) > 5
-    want = wanted(plain, add_special_tokens=False)["input_ids"]
-    ids = ours.tokenize(plain)
-    assert ids.to_list() == want
-    if template.token_types is not None:
-        got = pack(ids, ids[::-1], template=template, pad_to="longest")
-        types = template.token_type_ids(got.token_ids, got.padding_mask)
-        want = wanted(plain, plain[::-1], padding=True)["token_type_ids"]
-        assert types.numpy().tolist() == want
+    check_texts(ours, wanted, TEXTS)
 
 
 @pytest.mark.own_process

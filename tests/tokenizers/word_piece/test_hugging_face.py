@@ -3,13 +3,15 @@
 import json
 
 import pytest
-import tensorflow as tf
 
-from keras_longformer.text.packing import pack
 from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.tokenizers.word_piece.tokenizer import (
     LongformerWordPieceTokenizer,
 )
+from tests.tokenizers.equal import check_rows
+from tests.tokenizers.equal import check_texts
+from tests.tokenizers.equal import eagerly as eagerly
+from tests.tokenizers.equal import theirs
 from tests.tokenizers.folders import write
 from tests.tokenizers.word_piece import folders
 from tests.tokenizers.word_piece.vocabularies import texts_of
@@ -25,42 +27,12 @@ TEXTS = [
 ]
 
 
-@pytest.fixture
-def eagerly():
-    """Runs graphs op by op: most of a new tokenizer's time is tracing."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def theirs(folder):
-    return pytest.importorskip("transformers").AutoTokenizer.from_pretrained(
-        str(folder)
-    )
-
-
 def check_equal(ours, wanted):
     """Compares rows, pairs, types and offsets, and texts without control
     tokens by default."""
-    tokens = ours.tokenize_with_offsets(TEXTS, True)
-    template = ours.row_template
-    got = pack(tokens.ids, template=template, pad_to="longest")
-    want = wanted(TEXTS, padding=True)
-    assert got.token_ids.numpy().tolist() == want["input_ids"]
-    second = tokens.ids[::-1]
-    got = pack(tokens.ids, second, template=template, pad_to="longest")
-    want = wanted(TEXTS, TEXTS[::-1], padding=True)
-    assert got.token_ids.numpy().tolist() == want["input_ids"]
-    offsets = zip(tokens.starts.to_list(), tokens.ends.to_list(), strict=True)
-    backend = wanted.backend_tokenizer
-    for text, spans in zip(TEXTS, offsets, strict=True):
-        encoded = backend.encode(text, add_special_tokens=False).offsets
-        assert [*zip(*spans, strict=True)] == encoded
-    control = ours.control_tokens
-    plain = [t for t in TEXTS if not any(c in t for c in control)]
-    assert len(plain) > 5
-    want = wanted(plain, add_special_tokens=False)["input_ids"]
-    assert ours.tokenize(plain).to_list() == want
+    for _, spans, encoded in check_rows(ours, wanted, TEXTS):
+        assert spans == encoded
+    check_texts(ours, wanted, TEXTS)
 
 
 @pytest.mark.own_process
