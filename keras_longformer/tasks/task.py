@@ -12,17 +12,13 @@ from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.tasks.class_labels import metrics_of_loss
 from keras_longformer.tasks.fitting import FitsTexts
+from keras_longformer.tasks.foreign_head import drop_other_head
+from keras_longformer.tasks.foreign_head import read_activations
+from keras_longformer.tasks.pairing import check_pair
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.tokenizers import no_tokenizer
 from keras_longformer.tokenizers import open_tokenizer
 from keras_longformer.weights.names import entries
-
-# What transformers' classes with a classifier are called after "For".
-CLASSIFIERS = (
-    "SequenceClassification",
-    "TokenClassification",
-    "MultipleChoice",
-)
 
 
 class LongformerTask(
@@ -211,9 +207,9 @@ class LongformerTask(
         if "dropout" not in own and "dropout" in presets.keywords_of(cls):
             if foreign.classifier_dropout is not None:
                 kwargs.setdefault("dropout", foreign.classifier_dropout)
-        cls._drop_other_head(foreign)
+        drop_other_head(cls, foreign)
         cls._read_head(foreign, kwargs)
-        cls._read_activations(foreign, kwargs)
+        read_activations(cls, foreign, kwargs)
         task = cls(backbone=cls.backbone_cls(**config), **kwargs)
         if load_weights:
             presets.load_arrays(
@@ -414,86 +410,8 @@ class LongformerTask(
     def _check_keywords(self, keywords):
         check_keywords(self, keywords, known=("compile", "name", "trainable"))
 
-    @staticmethod
-    def _check_vocabulary(backbone, preprocessor):
-        """Raises `ValueError` where tokenizer and backbone cannot be a pair."""
-        tokenizer = getattr(preprocessor, "tokenizer", None)
-        # While a file is loaded, the vocabulary is still to come.
-        if getattr(tokenizer, "vocabulary", None) is None:
-            return
-        size = tokenizer.vocabulary_size()
-        if size > backbone.vocabulary_size:
-            beyond = _tokens_beyond(tokenizer, backbone.vocabulary_size)
-            raise ValueError(
-                f"The preprocessor's tokenizer has {size} tokens and the "
-                f"backbone embeddings for {backbone.vocabulary_size}: none for "
-                f"{beyond}. They are not of one model, or tokens were added "
-                "and the embeddings not resized with them: build the backbone "
-                "with `vocabulary_size=tokenizer.vocabulary_size()`."
-            )
-        counts = backbone.position_rule == "padding_offset"
-        if counts and tokenizer.pad_token_id != backbone.pad_token_id:
-            raise ValueError(
-                "The preprocessor's tokenizer pads with "
-                f"{tokenizer.pad_token_id}, and the backbone, which counts "
-                f"positions from it, has pad_token_id={backbone.pad_token_id}. "
-                "Build it with `pad_token_id=tokenizer.pad_token_id`."
-            )
-
-    @classmethod
-    def _drop_other_head(cls, foreign):
-        """Drops what another kind of head has under the names of this one's.
-
-        In BERT's files the classifiers of texts, of tokens and of choices are
-        all `classifier`: the architecture says which it is.
-        """
-        wanted = _kind_of_head(cls.hugging_face_class or "")
-        got = _kind_of_head(foreign.architecture)
-        if None in (wanted, got) or wanted == got:
-            return
-        shared = foreign.family.shared_heads
-        for ours, theirs, kind in foreign.family.head_modules(cls.head_modules):
-            if theirs in shared:
-                for entry in entries([(ours, theirs, kind)]):
-                    foreign.arrays.pop(entry.ours, None)
-
-    @classmethod
-    def _read_activations(cls, foreign, kwargs):
-        """Takes from the preset what its head's dense layers end in."""
-        rows = {ours: row for ours, *row in cls.head_activations}
-        for ours, said in foreign.head_activations.items():
-            if ours not in rows or f"{ours}/kernel" not in foreign.arrays:
-                continue
-            keyword, default = rows[ours]
-            if keyword is not None:
-                kwargs.setdefault(keyword, said)
-            elif said != default:
-                raise ValueError(
-                    f"'{foreign.source}' has a head whose {ours} ends in "
-                    f"{said}, and that of {cls.__name__} ends in {default}. "
-                    "Open its encoder, by `LongformerBackbone.from_preset`, "
-                    "and give it a new head."
-                )
+    _check_vocabulary = staticmethod(check_pair)
 
     @classmethod
     def _read_head(cls, foreign, kwargs):
         """Takes from the preset what the head's constructor must know."""
-
-
-def _kind_of_head(architecture):
-    """What an architecture's classifier is of, if it says one."""
-    kind = architecture.partition("For")[2]
-    return kind if kind in CLASSIFIERS else None
-
-
-def _tokens_beyond(tokenizer, size: int) -> str:
-    """Names the first tokens whose ids are `size` or more."""
-    named = []
-    for i in range(size, tokenizer.vocabulary_size()):
-        try:
-            named.append(f"{tokenizer.id_to_token(i)!r} ({i})")
-        except ValueError:
-            continue  # A hole.
-        if len(named) > 3:
-            return ", ".join([*named[:3], "..."])
-    return ", ".join(named)
