@@ -4,8 +4,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.text.coercion import check_one_of
-from keras_longformer.tokenizers import GraphTokenizer
-from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.masking import mask_tokens
 from keras_longformer.training.masking import selection_length
 from keras_longformer.training.rows.filling import NO_SEGMENT
@@ -55,8 +53,7 @@ class PretrainingBatches:
         documents_per_row: int, the most in a row of this corpus.
 
     Raises:
-        ValueError: arguments that cannot be, a corpus that another tokenizer
-            made, or fewer rows than a batch.
+        ValueError: arguments that cannot be, or fewer rows than a batch.
 
     Example:
     ```python
@@ -69,8 +66,8 @@ class PretrainingBatches:
 
     def __init__(
         self,
-        corpus: Corpus,
-        tokenizer: GraphTokenizer,
+        corpus,
+        tokenizer,
         *,
         sequence_length: int = 4096,
         batch_size: int = 1,
@@ -96,7 +93,6 @@ class PretrainingBatches:
                 'and rows of packing="crossing" begin within documents. Take '
                 'packing="documents".'
             )
-        corpus.check_tokenizer(tokenizer)
         self.corpus = corpus
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
