@@ -64,8 +64,8 @@ def reason_against(
         return "it never holds the scores that it should return"
     if has_segments and _device() == "CUDA":
         return "on a GPU its windows do not stop at segments' borders"
-    if has_positions:
-        return "its scores have no positions"
+    if has_positions and _device() == "CUDA":
+        return "on a GPU its scores have no positions"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -155,6 +155,7 @@ def window_attention(
     no_mask = tf.zeros((0, 0), tf.bool)
     none = tf.zeros((0, 0), tf.int32)
     no_tokens = tf.zeros((0, 0, 0, 0), query.dtype)
+    positions = () if position_key is None else (position_query, position_key)
     return _attend(
         (
             query,
@@ -167,6 +168,7 @@ def window_attention(
             none if segment_ids is None else segment_ids,
             none if global_segment_ids is None else global_segment_ids,
         ),
+        positions,
         options,
         platforms(query),
     )
@@ -179,7 +181,9 @@ def _device():
     return "CUDA" if gpu else "CPU"
 
 
-def _attend(tensors, options, platforms):
+def _attend(tensors, positions, options, platforms):
+    count = len(tensors)
+
     def call(operands, step):
         return custom_call.call(
             operands,
@@ -194,18 +198,26 @@ def _attend(tensors, options, platforms):
     @tf.custom_gradient
     def attend(*tensors):
         output, log_sum = call(tensors, "forward")
+        operands, positions = tensors[:count], tensors[count:]
 
         def backward(output_gradient):
             gradients = _first_derivative(
                 lambda *operands: call(operands, "backward"),
-                (*tensors, output, log_sum, output_gradient),
+                (*operands, output, log_sum, output_gradient, *positions),
             )
-            query_key_value, globals_ = gradients[:3], gradients[3:]
-            return *query_key_value, None, *globals_, None, None, None
+            return (
+                *gradients[:3],
+                None,
+                *gradients[3:5],
+                None,
+                None,
+                None,
+                *gradients[5:],
+            )
 
         return output, backward
 
-    return attend(*tensors)
+    return attend(*tensors, *positions)
 
 
 def _first_derivative(function, tensors):
