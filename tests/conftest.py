@@ -39,6 +39,7 @@ pytest_plugins = [
     "tests.own_process",
     "tests.skips",
     "tests.slow",
+    "tests.tracing",
     "tests.vocabularies",
     "tests.serving.exports",
 ]
