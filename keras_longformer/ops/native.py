@@ -116,8 +116,9 @@ def window_attention(
     and one float for each query and head. The CPU adds scratch that does not
     grow with `n`: for each thread some 64-token tiles forward, and
     `O((window_size + 1024) * d)` backward; a GPU adds, backward, one float for
-    each query and head and some copies of the global keys' gradients. Results
-    are the same bits every time.
+    each query and head and some copies of the global keys' gradients. Positions
+    add, backward, the size of a head's `position_key` for each head and 1024
+    tokens. Results are the same bits every time.
 
     In a process with a GPU a call is made for both kinds of device, where the
     CPU's kernel is built, and runs on the one that TensorFlow puts it on. XLA
