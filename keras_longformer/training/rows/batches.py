@@ -146,6 +146,8 @@ class PretrainingBatches:
             - `"segment_ids"`: int32 `(b, n)`, with `packing="documents"`, the
               document of each token, -1 for padding,
             - `"global_mask"`: bool `(b, n)`, with `document_global`,
+            - `"token_type_ids"`: int32 `(b, n)`, where the tokenizer's rows
+              have types,
 
             `y` int32 `(b, k)`, the tokens that stood there, and
             `sample_weight` float32 `(b, k)`, 0 where a row has fewer than `k`.
@@ -277,6 +279,9 @@ class PretrainingBatches:
             }
             if self.packing == "documents":
                 x["segment_ids"] = segment_ids
+            if self.tokenizer.row_template.token_types is not None:
+                first, _ = self.tokenizer.row_template.token_types
+                x["token_type_ids"] = tf.where(padding_mask, first, 0)
             if self.document_global:
                 x["global_mask"] = _first_tokens(segment_ids)
         return x, masked.mask_ids, masked.mask_weights
