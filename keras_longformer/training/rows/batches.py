@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.text.coercion import check_one_of
+from keras_longformer.text.packing import length_buckets
 from keras_longformer.tokenizers import GraphTokenizer
 from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.masking import mask_tokens
@@ -35,7 +36,7 @@ class PretrainingBatches:
             `"crossing"`: all of them one after another, with the end token
             between two, cut into full rows, in which documents see each other;
             `"none"`: each has a row of its own, or several, padded to the
-            longest of the batch.
+            least of 256, 512, ... that holds the longest of the batch.
         document_global: whether the first token of each document, or part,
             is global.
         whole_words: whether all tokens of a word are selected, or none.
@@ -246,11 +247,15 @@ class PretrainingBatches:
         if self.packing == "none":
             # Of the whole batch, so that all workers' rows have one length.
             longest = stock.plan.take(numbers).row_tokens().max()
-            columns = int(longest) + template.num_special(1)
+            columns = self._bucket(longest + template.num_special(1))
         plan = stock.plan.take(numbers[own])
         rows = fill_rows(stock._replace(plan=plan), template, columns)
         seeds = np.arange(row, row + self.batch_size, dtype=np.int32)[own]
         return *rows, np.stack([np.full_like(seeds, key), seeds], 1)
+
+    def _bucket(self, longest):
+        lengths = length_buckets(self.sequence_length)
+        return next(length for length in lengths if length >= longest)
 
     def _masked(self, token_ids, segment_ids, seeds):
         """Masks rows: `(x, y, sample_weight)`."""

@@ -147,6 +147,19 @@ def test_masks(tokenizer):
     assert len(set(masks)) == 6
 
 
+def test_unpacked_rows_have_few_lengths(tokenizer):
+    corpus = MemoryCorpus([[[7] * 100] * 4 + [[7] * 300] * 4])
+    batches = batches_of(
+        tokenizer, corpus, packing="none", sequence_length=600, batch_size=1
+    )
+    taken = steps(batches, 0, 8)
+    for x, y, _ in taken:
+        columns = 256 if x["padding_mask"].sum() == 102 else 512
+        assert x["token_ids"].shape == (1, columns)
+        assert y.shape == (1, int(0.15 * columns) + 1)
+    assert len({x["token_ids"].shape for x, *_ in taken}) == 2
+
+
 def test_token_types(tokenizer):
     rows = {
         "start": ["<s>"],
