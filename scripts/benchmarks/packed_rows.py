@@ -238,7 +238,8 @@ def training(corpus, tokenizer, held_out, seconds):
         iterator = iter(
             make_batches(corpus, tokenizer, packing, size).dataset()
         )
-        model.train_on_batch(*next(iterator))
+        for _ in range(2):  # Traces.
+            model.train_on_batch(*next(iterator))
         runs[packing] = [model, iterator, 0.0, 0, 0, [loss(model)]]
     turn = seconds / 4
     for number in range(1, 5):

@@ -4,6 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.text.coercion import check_one_of
+from keras_longformer.text.packing import length_buckets
+from keras_longformer.tokenizers import GraphTokenizer
+from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.masking import mask_tokens
 from keras_longformer.training.masking import selection_length
 from keras_longformer.training.rows.filling import NO_SEGMENT
@@ -33,7 +36,7 @@ class PretrainingBatches:
             `"crossing"`: all of them one after another, with the end token
             between two, cut into full rows, in which documents see each other;
             `"none"`: each has a row of its own, or several, padded to the
-            longest of the batch.
+            least of 256, 512, ... that holds the longest of the batch.
         document_global: whether the first token of each document, or part,
             is global.
         whole_words: whether all tokens of a word are selected, or none.
@@ -66,8 +69,8 @@ class PretrainingBatches:
 
     def __init__(
         self,
-        corpus,
-        tokenizer,
+        corpus: Corpus,
+        tokenizer: GraphTokenizer,
         *,
         sequence_length: int = 4096,
         batch_size: int = 1,
@@ -142,6 +145,8 @@ class PretrainingBatches:
             - `"segment_ids"`: int32 `(b, n)`, with `packing="documents"`, the
               document of each token, -1 for padding,
             - `"global_mask"`: bool `(b, n)`, with `document_global`,
+            - `"token_type_ids"`: int32 `(b, n)`, where the tokenizer's rows
+              have types,
 
             `y` int32 `(b, k)`, the tokens that stood there, and
             `sample_weight` float32 `(b, k)`, 0 where a row has fewer than `k`.
@@ -240,11 +245,15 @@ class PretrainingBatches:
         if self.packing == "none":
             # Of the whole batch, so that all workers' rows have one length.
             longest = stock.plan.take(numbers).row_tokens().max()
-            columns = int(longest) + template.num_special(1)
+            columns = self._bucket(longest + template.num_special(1))
         plan = stock.plan.take(numbers[own])
         rows = fill_rows(stock._replace(plan=plan), template, columns)
         seeds = np.arange(row, row + self.batch_size, dtype=np.int32)[own]
         return *rows, np.stack([np.full_like(seeds, key), seeds], 1)
+
+    def _bucket(self, longest):
+        lengths = length_buckets(self.sequence_length)
+        return next(length for length in lengths if length >= longest)
 
     def _masked(self, token_ids, segment_ids, seeds):
         """Masks rows: `(x, y, sample_weight)`."""
@@ -273,6 +282,9 @@ class PretrainingBatches:
             }
             if self.packing == "documents":
                 x["segment_ids"] = segment_ids
+            if self.tokenizer.row_template.token_types is not None:
+                first, _ = self.tokenizer.row_template.token_types
+                x["token_type_ids"] = tf.where(padding_mask, first, 0)
             if self.document_global:
                 x["global_mask"] = _first_tokens(segment_ids)
         return x, masked.mask_ids, masked.mask_weights

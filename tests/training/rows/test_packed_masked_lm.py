@@ -86,30 +86,28 @@ def test_as_if_alone(batch, implementation, document_global, request):
     if not document_global:
         x = {name: value for name, value in x.items() if name != "global_mask"}
     model = make_model(implementation)
-    with tf.GradientTape() as tape:
-        logits = model(x)
-        loss = LOSS(y, logits, weights)
-    gradients = tape.gradient(loss, model.trainable_variables)
-    sums = [tf.zeros_like(v.value) for v in model.trainable_variables]
-    total = count = 0
-    for row, mine, inputs, targets in alone((x, y, weights)):
+    variables = model.trainable_variables
+
+    def step(*batch):
         with tf.GradientTape() as tape:
-            own = model(inputs)
-            own_loss = LOSS(targets, own)
+            logits = model(batch[0])
+            loss = LOSS(batch[1], logits, *batch[2:])
+        # The same for both ways of looking, and slow.
+        own = tape.gradient(loss, variables) if document_global else []
+        return logits, loss, [tf.convert_to_tensor(g) for g in own]
+
+    logits, loss, gradients = step(x, y, weights)
+    total, count, sums = 0.0, 0, [tf.zeros_like(g) for g in gradients]
+    for row, mine, *own in alone((x, y, weights)):
+        its, its_loss, its_gradients = step(*own)
         np.testing.assert_allclose(
-            logits.numpy()[row, mine], own[0], rtol=1e-5, atol=1e-5
+            logits.numpy()[row, mine], its[0], rtol=1e-5, atol=1e-5
         )
-        total, count = total + own_loss, count + mine.sum()
-        own = tape.gradient(own_loss, model.trainable_variables)
-        sums = [
-            a if b is None else a + tf.convert_to_tensor(b)
-            for a, b in zip(sums, own, strict=True)
-        ]
+        total, count = total + its_loss, count + mine.sum()
+        sums = [a + b for a, b in zip(sums, its_gradients, strict=True)]
     # Every masked token counts as much as it does alone.
     assert count == weights.numpy().sum()
     np.testing.assert_allclose(loss, total, rtol=1e-5)
     for a, b in zip(gradients, sums, strict=True):
-        if a is not None:
-            a = tf.convert_to_tensor(a).numpy()
-            scale = np.abs(a).max()
-            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * scale + 1e-6)
+        scale = np.abs(a).max()
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * scale + 1e-6)
