@@ -268,11 +268,11 @@ class Watch(keras.callbacks.Callback):
 
     def kept(self) -> str:
         """Returns a sentence: what there is to go back to."""
-        newest = self.training.states.newest()
-        if newest is None:
+        states = self.training.states
+        newest, facts = states.newest(), states.read_facts()
+        if facts is None:
             return "No state was saved yet."
-        step = self.training.states.read_facts()["step"]
-        done = step // self.accumulation_steps
+        done = facts["step"] // self.accumulation_steps
         return f"The last good state, of update {done:,}, is kept: '{newest}'."
 
     def close(self) -> None:

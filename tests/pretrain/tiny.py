@@ -48,7 +48,7 @@ def command(output, preset, corpus, **more):
         "max_sequence_length": LENGTH,
         "updates": 4,
         "batch_size": 4,
-        "rows": 2,
+        "rows": 4,
         "learning_rate": 1e-2,
         "warmup": 1,
         "power": 1,
