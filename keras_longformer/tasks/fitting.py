@@ -12,6 +12,8 @@ from keras_longformer.tasks.reading import read_examples
 from keras_longformer.tasks.source import Source
 from keras_longformer.tasks.source import class_weigher
 from keras_longformer.text.columns import is_text
+from keras_longformer.training.distribution import agree_on_order
+from keras_longformer.training.distribution import says_lost_workers
 
 
 class FitsTexts:
@@ -24,6 +26,7 @@ class FitsTexts:
 
     labels = Labels()
 
+    @says_lost_workers
     def fit(
         self,
         x=None,
@@ -107,6 +110,8 @@ class FitsTexts:
             "validation_steps": validation_steps,
             "validation_freq": validation_freq,
         }
+        if shuffle:
+            agree_on_order(self.distribute_strategy)
         if self.preprocessor is None:
             self._check_packed(y)
             return keras.Model.fit(
@@ -145,6 +150,7 @@ class FitsTexts:
         with batches.plain_errors(data, steps_per_epoch, *streams):
             return keras.Model.fit(self, data, shuffle=False, **options)
 
+    @says_lost_workers
     def evaluate(
         self,
         x=None,
@@ -183,6 +189,7 @@ class FitsTexts:
         with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)
 
+    @says_lost_workers
     def predict(
         self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
     ):
