@@ -37,6 +37,10 @@ _SYMPTOMS = re.compile(
 )
 
 
+# Of the lines of such an error, those that name the cause.
+_TELLING = re.compile(r"abort|heartbeat|connect|unhealthy", re.IGNORECASE)
+
+
 class WorkerLostError(RuntimeError):
     """Another machine of the cluster does not answer any more."""
 
@@ -208,9 +212,34 @@ def gather(strategy: tf.distribute.Strategy, values) -> np.ndarray:
     values = np.asarray(values, "int64").reshape(1, -1)
     if not is_multi_worker(strategy):
         return values
-    own = strategy.run(lambda: tf.constant(values))
-    rows = strategy.gather(own, axis=0).numpy()
+
+    @tf.function
+    def ask():
+        return strategy.gather(strategy.run(lambda: tf.constant(values)), 0)
+
+    rows = ask().numpy()
     return rows[:: len(rows) // worker_of(strategy)[1]]
+
+
+def share_batches(
+    strategy: tf.distribute.Strategy, dataset: tf.data.Dataset, rows: int
+):
+    """Returns what `fit` takes of a worker's own part of each batch.
+
+    Args:
+        strategy: of one process or several.
+        dataset: of this worker's parts alone, all of them of one size.
+        rows: int, that size.
+
+    Returns:
+        `dataset`, or of several processes one of each device's rows.
+    """
+    if not is_multi_worker(strategy):
+        return dataset
+    devices = strategy.num_replicas_in_sync // worker_of(strategy)[1]
+    if devices > 1:
+        dataset = dataset.unbatch().batch(rows // devices, drop_remainder=True)
+    return strategy.distribute_datasets_from_function(lambda _: dataset)
 
 
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
@@ -272,7 +301,7 @@ def worker_errors(strategy: tf.distribute.Strategy):
     except _LOST as error:
         if not _SYMPTOMS.search(str(error)):
             raise
-        raise WorkerLostError(_lost(error)) from error
+        raise WorkerLostError(_lost(error)) from None
 
 
 def says_lost_workers(method):
@@ -306,8 +335,14 @@ def _lost(error):
         f"it; this is worker {cluster.index} of {len(cluster.addresses)}. End "
         "the processes that are left, on all machines, and start the same "
         "command on all again: a run that saves its state goes on from the "
-        f"last one.\nTensorFlow says: {str(error).splitlines()[0]}"
+        f"last one.\nTensorFlow says: {_reason(error)}"
     )
+
+
+def _reason(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if _TELLING.search(line)]
+    return (telling or lines or [type(error).__name__])[0]
 
 
 def _has_chief():

@@ -30,8 +30,9 @@ class TrainsOnReplicas:
     are those of one device with that batch, up to rounding, whatever the
     devices' shares of it, with clipping and `gradient_accumulation_steps`.
     Each device drops other units. Gradients are added over devices once an
-    update. A norm that clips is that of the whole gradient: Keras's own, on
-    one device too, counts a row of a table as often as it was looked up.
+    update. On one device too, all that a table's row is told in a batch is one
+    gradient, of which Adam and clipping take the square: Keras squares what
+    each place where the row was looked up tells it.
 
     Under a strategy, `fit` and `evaluate` refuse what would be something else:
     `jit_compile=True`; a loss over pairs of a batch's rows; losses of several
@@ -50,7 +51,7 @@ class TrainsOnReplicas:
         """Keras' `train_step`, on this device's share of the batch."""
         context = tf.distribute.get_replica_context()
         num = context.num_replicas_in_sync
-        if num == 1 and not _clips_norms(self.optimizer):
+        if self.optimizer is None:
             return super().train_step(data)
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         rows, factor = self._share(context, x, weight)
@@ -62,12 +63,16 @@ class TrainsOnReplicas:
             self._loss_tracker.update_state(loss * num, rows / num)
             loss = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
-        gradients = tape.gradient(loss, weights)
+        pairs = [
+            (_dense(g, w), w)
+            for g, w in zip(tape.gradient(loss, weights), weights)
+            if g is not None
+        ]
         self._check_values(num, y, y_pred)
-        if self._is_last is not None or num == 1:
-            self._update(context, gradients, weights)
-        elif weights:
-            self.optimizer.apply_gradients(zip(gradients, weights))
+        if self._is_last is not None:
+            self._update(context, *zip(*pairs))
+        else:
+            self.optimizer.apply_gradients(pairs or zip([None], weights))
         return self.compute_metrics(x, y, y_pred, sample_weight=weight)
 
     def test_step(self, data):
@@ -183,13 +188,6 @@ class TrainsOnReplicas:
         """Adds gradients up, on this device and then over all, and applies
         what that gives."""
         optimizer = self.optimizer
-        pairs = [(g, w) for g, w in zip(gradients, weights) if g is not None]
-        # Slices of one row are one gradient, for a norm too.
-        gradients = [tf.convert_to_tensor(g) for g, _ in pairs]
-        weights = [w for _, w in pairs]
-        if self._is_last is None:
-            optimizer.apply(gradients, weights)
-            return
         steps = optimizer.gradient_accumulation_steps or 1
         sums = []
         if steps > 1:
@@ -300,6 +298,14 @@ class TrainsOnReplicas:
             )
 
 
+def _dense(gradient, weight):
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    return tf.math.unsorted_segment_sum(
+        gradient.values, gradient.indices, weight.shape[0]
+    )
+
+
 def _clipped(optimizer, gradients):
     if optimizer.clipnorm:
         limit = optimizer.clipnorm
@@ -348,12 +354,6 @@ def _of_one_device(spec):
 
 def _clips(optimizer):
     return any(getattr(optimizer, name, None) for name in _CLIPS)
-
-
-def _clips_norms(optimizer):
-    if optimizer is None or _is_scaling(optimizer):
-        return False
-    return bool(optimizer.clipnorm or optimizer.global_clipnorm)
 
 
 def _accumulates(optimizer):
