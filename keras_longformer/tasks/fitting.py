@@ -13,6 +13,7 @@ from keras_longformer.tasks.source import Source
 from keras_longformer.tasks.source import class_weigher
 from keras_longformer.text.columns import is_text
 from keras_longformer.training.distribution import agree_on_order
+from keras_longformer.training.distribution import is_multi_worker
 from keras_longformer.training.distribution import says_lost_workers
 
 
@@ -297,6 +298,14 @@ class FitsTexts:
         return read
 
     def _source(self, method, x, y=None, sample_weight=None):
+        if batches.kind_of(x) == "stream" and is_multi_worker(
+            self.distribute_strategy
+        ):
+            raise ValueError(
+                "On several machines nobody can tell that batches made in "
+                "Python are the same on all. Give a `tf.data.Dataset`, or "
+                f"texts in memory. Received: {type(x).__name__}."
+            )
         return Source(self, method, x, y, sample_weight)
 
     def _unpacked_validation(self, data):

@@ -29,6 +29,10 @@ def test_two_workers_and_two_devices_are_one(tmp_path):
         want = here[f"one/{key}"]
         for got in (here[f"mirrored/{key}"], first[key], second[key]):
             np.testing.assert_allclose(got, want, atol=2e-6, err_msg=key)
+    words = ["jit_compile", "OfPairs", "reduction", "scalar"]
+    assert len(here["refused"]) == len(words)
+    for message, word in zip(here["refused"], words):
+        assert word in message
 
 
 HOSTS = {"worker": ["a:1", "b:2"]}

@@ -47,14 +47,13 @@ def make():
 
 
 def fit(strategy):
-    """Returns weights, losses, predictions, and how each device drops."""
+    """Returns weights, losses and predictions."""
     keras.utils.set_random_seed(1)
     generator = np.random.default_rng(0)
     x = generator.integers(0, 5, (COUNT, 3))
     y, weight = generator.integers(0, 2, COUNT), generator.random(COUNT)
     with strategy.scope():
         model = make()
-        model.noise = keras.random.SeedGenerator(7)
     agree_on_order(strategy)
     history = model.fit(
         x, y, batch_size=5, epochs=3, sample_weight=weight, verbose=0
@@ -65,6 +64,33 @@ def fit(strategy):
         "evaluated": np.array(model.evaluate(x, y, batch_size=5, verbose=0)),
         "predicted": model.predict(x, batch_size=5, verbose=0),
     }
+
+
+class OfPairs(keras.losses.Loss):
+    compares_rows = True
+
+    def call(self, y_true, y_pred):
+        return y_pred - y_true
+
+
+def refused(strategy):
+    """Returns what `fit` says of what would not be the same."""
+    said = []
+    for options in (
+        {"loss": "mse", "jit_compile": True},
+        {"loss": OfPairs()},
+        {"loss": keras.losses.MeanSquaredError(reduction=None)},
+        {"loss": lambda y, y_pred: tf.reduce_mean(y_pred)},
+    ):
+        with strategy.scope():
+            x = keras.Input((1,))
+            model = Model(x, keras.layers.Dense(1)(x))
+            model.compile("sgd", **options)
+        try:
+            model.fit(np.ones((2, 1)), np.ones((2, 1)), verbose=0)
+        except ValueError as error:
+            said.append(str(error))
+    return np.array(said)
 
 
 def main(path):
@@ -86,6 +112,7 @@ def main(path):
             )
             for key, value in fit(strategy).items()
         }
+        results["refused"] = refused(mirrored)
     np.savez(path, **results)
 
 
