@@ -22,7 +22,7 @@ be read and a loss that is not a number are said; the last good state stays.
 
 The defaults are the paper's, for GPUs: 65,000 updates of 64 rows. Where the
 memory is short: --rows 1 (the default), --rematerialize, --dtype
-mixed_bfloat16.
+mixed_bfloat16. On several GPUs or machines: --distribution auto.
 """
 
 import argparse
@@ -316,3 +316,11 @@ def _add_run(group):
         help="pause after so many; the same command goes on",
     )
     group.add_argument("--seed", type=int, default=0)
+    group.add_argument(
+        "--distribution",
+        choices=("auto", "mirrored", "multi_worker"),
+        help="mirrored: all GPUs of this machine; multi_worker: the machines "
+        "of TF_CONFIG, with the same command on each and a folder for "
+        "--output that all share; auto: what there is. --rows are of all "
+        "devices together (default: one device)",
+    )

@@ -15,6 +15,7 @@ from keras_longformer.tasks.masked_lm import LongformerMaskedLM
 from keras_longformer.tokenizers import LongformerTokenizer
 from keras_longformer.training.corpus.records import MANIFEST
 from keras_longformer.training.corpus.records import Corpus
+from keras_longformer.training.distribution import worker_of
 from keras_longformer.training.rows.batches import PretrainingBatches
 
 # Whatever the run's seed is, so that runs are measured on the same masks.
@@ -70,7 +71,8 @@ class MaskedLM(Objective):
             train, validation = held_out.hold_out(
                 corpus, settings.validation_share, MEASURING_SEED
             )
-        batches = self._batches(model, train, settings.seed)
+        worker = worker_of(model.distribute_strategy)
+        batches = self._batches(model, train, settings.seed, *worker)
         measured = self._batches(model, validation, MEASURING_SEED)
         count = measured.steps_per_epoch
         if settings.validation_rows is not None:
@@ -142,7 +144,7 @@ class MaskedLM(Objective):
             processes=self.settings.processes,
         )
 
-    def _batches(self, model, corpus, seed):
+    def _batches(self, model, corpus, seed, worker=0, workers=1):
         settings = self.settings
         batches = PretrainingBatches(
             corpus,
@@ -154,6 +156,8 @@ class MaskedLM(Objective):
             document_global=settings.document_global,
             whole_words=settings.whole_words,
             mask_selection_rate=settings.mask_selection_rate,
+            worker=worker,
+            workers=workers,
         )
         batches.check_model(model)
         return batches

@@ -1,5 +1,6 @@
 """All steps of a pretraining, one after the other."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -13,6 +14,10 @@ from keras_longformer.pretrain.settings import Settings
 from keras_longformer.pretrain.training import NotFiniteError
 from keras_longformer.pretrain.training import Training
 from keras_longformer.training import writing
+from keras_longformer.training.distribution import distribution_strategy
+from keras_longformer.training.distribution import is_chief
+from keras_longformer.training.distribution import wait_for_all
+from keras_longformer.training.distribution import worker_errors
 from keras_longformer.training.lock import owned
 from keras_longformer.training.resume import TrainingStates
 
@@ -37,6 +42,7 @@ def run(settings: Settings) -> Measured:
         ValueError, OSError: text, preset or folder cannot be used, the folder
             has a training with other settings, a disk is full, or the loss is
             not a number any more. The states that were saved are kept.
+        WorkerLostError: another machine does not answer any more.
         ImportError: a package that is needed is missing.
     """
     if settings.task not in OBJECTIVES:
@@ -45,34 +51,61 @@ def run(settings: Settings) -> Measured:
             f"{', '.join(sorted(OBJECTIVES))}."
         )
     objective = OBJECTIVES[settings.task](settings)
-    with owned(os.path.join(settings.output, LOCK)):
-        return _train(objective, settings)
+    strategy = distribution_strategy(settings.distribution)
+    if settings.rows % strategy.num_replicas_in_sync:
+        raise ValueError(
+            f"--rows go through {strategy.num_replicas_in_sync} devices "
+            f"together, which share them evenly. Received: {settings.rows}."
+        )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(worker_errors(strategy))
+        if is_chief(strategy):
+            lock = os.path.join(settings.output, LOCK)
+            stack.enter_context(owned(lock))
+        measured = _train(objective, settings, strategy)
+        wait_for_all(strategy)
+        return measured
 
 
-def _train(objective, settings):
+def _train(objective, settings, strategy):
     states = TrainingStates(
         os.path.join(settings.output, "state"), keep=settings.keep_states
     )
     fingerprint = settings.fingerprint()
     check_same(states, fingerprint, settings.output)
     keras.utils.set_random_seed(settings.seed)
-    model = objective.open()
-    data = objective.data(model)
+    with strategy.scope():
+        model = objective.open()
+    data = _after_the_chief(strategy, lambda: objective.data(model))
     fingerprint["text"] = data.digest
     check_same(states, fingerprint, settings.output)
     training = Training(objective, settings, model, data, states)
-    training.compile()
+    with strategy.scope():
+        training.compile()
     try:
         facts = training.run(fingerprint)
     except NotFiniteError as error:
-        _save_last(objective, settings, model, states, error)
+        if is_chief(strategy):
+            _save_last(objective, settings, model, states, error)
         raise
     measured = training.measure() if facts["paused"] else _last(facts)
+    if not is_chief(strategy):
+        return measured
     report.write(
         objective.title, list(objective.said(model)), facts, settings, measured
     )
     _save(objective, model, settings)
     return measured
+
+
+def _after_the_chief(strategy, read):
+    """What the chief writes first, such as a corpus, others then read."""
+    if is_chief(strategy):
+        data = read()
+        wait_for_all(strategy)
+        return data
+    wait_for_all(strategy)
+    return read()
 
 
 def check_same(states: TrainingStates, now: dict, output: str) -> None:

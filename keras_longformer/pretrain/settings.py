@@ -44,6 +44,8 @@ class Settings:
         minutes: float, after which training pauses, or `None`.
         processes: int, that make tokens of texts.
         seed: int.
+        distribution: str, of devices and machines, as for
+            `training.distribution.distribution_strategy`, or `None`.
     """
 
     train: tuple[str, ...]
@@ -84,6 +86,7 @@ class Settings:
     minutes: float | None = None
     processes: int = 1
     seed: int = 0
+    distribution: str | None = None
 
     def __post_init__(self):
         for name in ("train", "validation"):
@@ -168,7 +171,10 @@ class Settings:
 
     def fingerprint(self) -> dict:
         """What must be the same for a training to go on where it stopped."""
-        free = {"output", "minutes", "save_minutes", "keep_states", "processes"}
+        free = {
+            *("output", "minutes", "save_minutes", "keep_states", "processes"),
+            "distribution",  # The same weights, up to rounding.
+        }
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()

@@ -14,10 +14,15 @@ from keras_longformer.pretrain.measure import Measured
 from keras_longformer.pretrain.objective import Data
 from keras_longformer.pretrain.objective import Objective
 from keras_longformer.pretrain.settings import Settings
+from keras_longformer.training.distribution import gather
+from keras_longformer.training.distribution import is_chief
+from keras_longformer.training.distribution import share_batches
+from keras_longformer.training.distribution import worker_of
 from keras_longformer.training.progress import Progress
 from keras_longformer.training.resume import NotSavedError
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import all_finite
+from keras_longformer.training.resume import between_updates
 from keras_longformer.training.schedules import WarmupPolynomialDecay
 
 # Batches in a row without a number after which float16 is given up: the loss
@@ -130,9 +135,12 @@ class Training:
         )
 
     def _fit(self, watch):
+        strategy = self.model.distribute_strategy
+        rows = self.settings.rows // worker_of(strategy)[1]
+        batches = self.data.train.dataset(watch.step)
         try:
             self.model.fit(
-                self.data.train.dataset(watch.step),
+                share_batches(strategy, batches, rows),
                 steps_per_epoch=self.total - watch.step,
                 verbose=0,
                 shuffle=False,
@@ -174,12 +182,8 @@ class Watch(keras.callbacks.Callback):
         self.progress = Progress(
             "Updates", settings.updates, step // self.accumulation_steps
         )
-        self.curves = tf.summary.create_file_writer(
-            os.path.join(settings.output, "tensorboard", "train")
-        )
-        self.held_out = tf.summary.create_file_writer(
-            os.path.join(settings.output, "tensorboard", "validation")
-        )
+        self.curves = self._writer("train")
+        self.held_out = self._writer("validation")
 
     @property
     def update(self) -> int:
@@ -199,6 +203,8 @@ class Watch(keras.callbacks.Callback):
             self.progress(1)
         settings, now = self.settings, time.monotonic()
         is_last = self.step == self.training.total
+        if between_updates(self.model):
+            return
         if is_update and (
             is_last or self.update % settings.validate_every == 0
         ):
@@ -206,6 +212,9 @@ class Watch(keras.callbacks.Callback):
         is_over = settings.minutes is not None and (
             now - self.begin >= 60 * settings.minutes
         )
+        if settings.minutes is not None:  # By the chief's clock.
+            strategy = self.model.distribute_strategy
+            is_over = bool(gather(strategy, [is_over])[0, 0])
         if is_last or is_over:
             self.save()
             self.model.stop_training = True
@@ -280,6 +289,13 @@ class Watch(keras.callbacks.Callback):
         self.progress.__exit__()
         self.curves.close()
         self.held_out.close()
+
+    def _writer(self, name):
+        if not is_chief(self.model.distribute_strategy):
+            return tf.summary.create_noop_writer()
+        return tf.summary.create_file_writer(
+            os.path.join(self.settings.output, "tensorboard", name)
+        )
 
     def _check(self, loss):
         """Notes a batch's loss, and raises if it is not a number."""

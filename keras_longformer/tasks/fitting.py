@@ -13,6 +13,9 @@ from keras_longformer.tasks.source import Source
 from keras_longformer.tasks.source import class_weigher
 from keras_longformer.tasks.variables import make_variables
 from keras_longformer.text.columns import is_text
+from keras_longformer.training.distribution import agree_on_order
+from keras_longformer.training.distribution import is_multi_worker
+from keras_longformer.training.distribution import says_lost_workers
 
 
 class FitsTexts:
@@ -25,6 +28,7 @@ class FitsTexts:
 
     labels = Labels()
 
+    @says_lost_workers
     def fit(
         self,
         x=None,
@@ -108,6 +112,8 @@ class FitsTexts:
             "validation_steps": validation_steps,
             "validation_freq": validation_freq,
         }
+        if shuffle:
+            agree_on_order(self.distribute_strategy)
         if self.preprocessor is None:
             self._check_packed(y)
             return keras.Model.fit(
@@ -147,6 +153,7 @@ class FitsTexts:
         with batches.plain_errors(data, steps_per_epoch, *streams):
             return keras.Model.fit(self, data, shuffle=False, **options)
 
+    @says_lost_workers
     def evaluate(
         self,
         x=None,
@@ -186,6 +193,7 @@ class FitsTexts:
         with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)
 
+    @says_lost_workers
     def predict(
         self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
     ):
@@ -293,6 +301,14 @@ class FitsTexts:
         return read
 
     def _source(self, method, x, y=None, sample_weight=None):
+        if batches.kind_of(x) == "stream" and is_multi_worker(
+            self.distribute_strategy
+        ):
+            raise ValueError(
+                "On several machines nobody can tell that batches made in "
+                "Python are the same on all. Give a `tf.data.Dataset`, or "
+                f"texts in memory. Received: {type(x).__name__}."
+            )
         return Source(self, method, x, y, sample_weight)
 
     def _unpacked_validation(self, data):

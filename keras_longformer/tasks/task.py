@@ -18,11 +18,16 @@ from keras_longformer.tasks.pairing import check_pair
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.tokenizers import no_tokenizer
 from keras_longformer.tokenizers import open_tokenizer
+from keras_longformer.training.replicas import TrainsOnReplicas
 from keras_longformer.weights.names import entries
 
 
 class LongformerTask(
-    FitsTexts, LongformerInputs, FreshFunctions, quantization.Quantizable
+    FitsTexts,
+    TrainsOnReplicas,
+    LongformerInputs,
+    FreshFunctions,
+    quantization.Quantizable,
 ):
     """A `LongformerBackbone` with a head and a preprocessor: the contract.
 

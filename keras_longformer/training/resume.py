@@ -17,6 +17,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.training.distribution import agree
+from keras_longformer.training.distribution import is_chief
+
 _PREFIX = "state-"
 _BROKEN = "broken-"
 _UNFINISHED = "unfinished-"
@@ -43,6 +46,9 @@ class TrainingStates:
     A state is a folder, written under another name and renamed when all of it
     is on the disk: a process that is killed while it writes leaves the ones of
     before.
+
+    Of several machines that train together, the chief writes, and all read
+    what it wrote: the folder must be one that they share. All call `restore`.
 
     Args:
         folder: str, made when the first is saved.
@@ -100,7 +106,17 @@ class TrainingStates:
         Raises:
             NotSavedError: it cannot be written. The states of before are
                 kept, and nothing is left of the new one.
+            ValueError: on several devices, between two updates, while each
+                has a sum of gradients of its own.
         """
+        if between_updates(model):
+            raise ValueError(
+                "On several devices a state can be saved after an update "
+                f"only. Received: {model.accumulated_batches} batches of the "
+                f"optimizer's {model.optimizer.gradient_accumulation_steps}."
+            )
+        if not is_chief(model.distribute_strategy):
+            return
         found = self.found()
         number = 1 + (_number(found[0]) if found else 0)
         temporary = self.folder / f"{_UNFINISHED}{number:06}"
@@ -143,8 +159,19 @@ class TrainingStates:
 
         Raises:
             BrokenStateError: there are states, and none is whole.
-            ValueError: the state is of another model or optimizer.
+            ValueError: the state is of another model or optimizer, or not the
+                same on all machines.
         """
+        facts = self._restore(model)
+        agree(
+            model.distribute_strategy,
+            0 if facts is None else facts["step"],
+            f"the batch to go on from. '{self.folder}' must be a folder that "
+            "all share",
+        )
+        return facts
+
+    def _restore(self, model):
         broken = []
         for path in self.found():
             try:
@@ -153,8 +180,9 @@ class TrainingStates:
                 print(f"Passing over a state: {error}", file=sys.stderr)
                 broken.append(path)
                 continue
-            for other in broken:
-                self._put_aside(other)
+            if is_chief(model.distribute_strategy):
+                for other in broken:
+                    self._put_aside(other)
             return facts
         if broken:
             raise BrokenStateError(
@@ -191,9 +219,16 @@ class SaveTrainingState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        if between_updates(self.model):
+            return
         if time.monotonic() - self.last >= self.seconds:
             self.states.save(self.model, self.step, self.facts)
             self.last = time.monotonic()
+
+
+def between_updates(model: keras.Model) -> bool:
+    """Says whether devices have sums of gradients that are not applied."""
+    return bool(getattr(model, "accumulated_batches", 0))
 
 
 def all_finite(model: keras.Model) -> bool:

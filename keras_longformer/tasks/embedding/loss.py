@@ -49,6 +49,8 @@ class RankingLoss(keras.losses.Loss):
     [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748).
     """
 
+    compares_rows = True  # So that no two devices can share a batch.
+
     def __init__(self, temperature=0.05, name="ranking", **kwargs):
         super().__init__(name=name, **kwargs)
         self.temperature = temperature
