@@ -14,6 +14,7 @@ import typing
 __all__ = [
     "LongformerAttention",
     "LongformerBackbone",
+    "LongformerByteTokenizer",
     "LongformerEmbedder",
     "LongformerEmbedderPreprocessor",
     "LongformerMaskedLM",

@@ -38,6 +38,9 @@ from keras_longformer.tasks import (
     LongformerTokenClassifierPreprocessor as LongformerTokenClassifierPreprocessor,
 )
 from keras_longformer.tokenizers import (
+    LongformerByteTokenizer as LongformerByteTokenizer,
+)
+from keras_longformer.tokenizers import (
     LongformerSentencePieceTokenizer as LongformerSentencePieceTokenizer,
 )
 from keras_longformer.tokenizers import (

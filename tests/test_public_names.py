@@ -5,6 +5,7 @@ import keras_longformer
 NAMES = """
 LongformerAttention
 LongformerBackbone
+LongformerByteTokenizer
 LongformerEmbedder
 LongformerEmbedderPreprocessor
 LongformerMaskedLM
