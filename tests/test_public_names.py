@@ -6,6 +6,9 @@ NAMES = """
 LongformerAttention
 LongformerBackbone
 LongformerByteTokenizer
+LongformerCharLM
+LongformerCharLMPreprocessor
+LongformerDecoderBackbone
 LongformerEmbedder
 LongformerEmbedderPreprocessor
 LongformerMaskedLM
