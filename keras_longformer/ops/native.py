@@ -53,6 +53,7 @@ def reason_against(
     dropout_rate: float = 0.0,
     return_scores: bool = False,
     has_segments: bool = False,
+    has_positions: bool = False,
 ) -> str | None:
     """Says why the kernel cannot do this, or `None` where it can."""
     if query.shape[2] is None:
@@ -63,6 +64,8 @@ def reason_against(
         return "it never holds the scores that it should return"
     if has_segments and _device() == "CUDA":
         return "on a GPU its windows do not stop at segments' borders"
+    if has_positions:
+        return "its scores have no positions"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -101,6 +104,8 @@ def window_attention(
     global_key_mask: tf.Tensor | None = None,
     segment_ids: tf.Tensor | None = None,
     global_segment_ids: tf.Tensor | None = None,
+    position_query: tf.Tensor | None = None,
+    position_key: tf.Tensor | None = None,
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
@@ -129,6 +134,7 @@ def window_attention(
         dropout_rate=dropout_rate,
         return_scores=return_scores,
         has_segments=segment_ids is not None,
+        has_positions=position_key is not None,
     )
     if reason is not None:
         raise NotImplementedError(
