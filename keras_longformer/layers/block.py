@@ -101,7 +101,7 @@ class LongformerBlock(keras.layers.Layer):
         self.activation = activation
         self.norm_first = norm_first
         self.relative_positions = relative_positions
-        self.supports_jit = max_global_tokens is not None
+        self.supports_jit = relative_positions or max_global_tokens is not None
         if dropout or attention_dropout:
             self.seed_generator = keras.random.SeedGenerator()
 
@@ -123,6 +123,7 @@ class LongformerBlock(keras.layers.Layer):
             dropout=self.attention_dropout,
             kernel_initializer=self.kernel_initializer,
             implementation=self.implementation,
+            relative_positions=self.relative_positions,
             dtype=self.dtype_policy,
             name="attention",
         )

@@ -77,7 +77,8 @@ def step(attention, inputs, rings, index, position_key):
         inputs: float `(b, 1, m)`, the token.
         rings: list of `Rings`, of the tokens before it.
         index: int32 scalar, how many those are.
-        position_key: what `position_keys` gives.
+        position_key: float `(r + 1, h, d)`, what its `position_keys` gives,
+            or `None` where it has no relative positions.
 
     Returns:
         float `(b, 1, m)`, what the layer gives for the last token of the whole
@@ -88,7 +89,8 @@ def step(attention, inputs, rings, index, position_key):
         layer(inputs)[:, 0]
         for layer in (attention.query, attention.key, attention.value)
     )  # (b, h, d)
-    query, position_query = _queries(attention, query)
+    if position_key is not None:
+        query, position_query = attention.positions(query)
     contexts, order, new = [], [], []
     for (dilation, heads), old in zip(
         head_groups(attention), rings, strict=True
@@ -137,11 +139,3 @@ def _put(ring, x, row, column):
         [tf.range(b), tf.fill([b], row), tf.fill([b], column)], axis=1
     )
     return tf.tensor_scatter_nd_update(ring, place, tf.cast(x, ring.dtype))
-
-
-def position_key(attention):
-    return None
-
-
-def _queries(attention, query):
-    return query, query

@@ -18,8 +18,7 @@ def position_keys(backbone):
     It follows from the weights alone: compute it once, before a loop.
     """
     return [
-        rolling_cache.position_key(block.attention)
-        for block in backbone.transformer_layers
+        block.attention.position_keys() for block in backbone.transformer_layers
     ]
 
 

@@ -49,8 +49,8 @@ class PromptAnswer:
             or type(sampler).get_next_token is base.get_next_token
         ):
             raise ValueError(
-                "An export chooses token by token, and "
-                f"{type(sampler).__name__} does not. Take greedy, top_k, top_p or random."
+                "An export chooses token by token: by greedy, top_k, top_p or "
+                f"random. Received: {type(sampler).__name__}."
             )
         self.task = task
         self.sampler = sampler

@@ -57,7 +57,7 @@ def test_refused(task, tmp_path):
     with pytest.raises(ValueError, match="1 or more"):
         klf.export_saved_model(task, str(tmp_path), max_new_tokens=0)
     task.compile(sampler="beam")
-    with pytest.raises(ValueError, match="token by token, and BeamSampler"):
+    with pytest.raises(ValueError, match="token by token.*BeamSampler"):
         klf.export_saved_model(task, str(tmp_path))
     task.compile(sampler="greedy")
     assert not np.any([*tmp_path.iterdir()])
