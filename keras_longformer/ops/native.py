@@ -64,8 +64,8 @@ def reason_against(
         return "it never holds the scores that it should return"
     if has_segments and _device() == "CUDA":
         return "on a GPU its windows do not stop at segments' borders"
-    if has_positions:
-        return "its scores have no positions"
+    if has_positions and _device() == "CUDA":
+        return "on a GPU its scores have no positions"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -116,8 +116,9 @@ def window_attention(
     and one float for each query and head. The CPU adds scratch that does not
     grow with `n`: for each thread some 64-token tiles forward, and
     `O((window_size + 1024) * d)` backward; a GPU adds, backward, one float for
-    each query and head and some copies of the global keys' gradients. Results
-    are the same bits every time.
+    each query and head and some copies of the global keys' gradients. Positions
+    add, backward, the size of a head's `position_key` for each head and 1024
+    tokens. Results are the same bits every time.
 
     In a process with a GPU a call is made for both kinds of device, where the
     CPU's kernel is built, and runs on the one that TensorFlow puts it on. XLA
@@ -155,6 +156,7 @@ def window_attention(
     no_mask = tf.zeros((0, 0), tf.bool)
     none = tf.zeros((0, 0), tf.int32)
     no_tokens = tf.zeros((0, 0, 0, 0), query.dtype)
+    positions = () if position_key is None else (position_query, position_key)
     return _attend(
         (
             query,
@@ -167,6 +169,7 @@ def window_attention(
             none if segment_ids is None else segment_ids,
             none if global_segment_ids is None else global_segment_ids,
         ),
+        positions,
         options,
         platforms(query),
     )
@@ -179,7 +182,9 @@ def _device():
     return "CUDA" if gpu else "CPU"
 
 
-def _attend(tensors, options, platforms):
+def _attend(tensors, positions, options, platforms):
+    count = len(tensors)
+
     def call(operands, step):
         return custom_call.call(
             operands,
@@ -194,18 +199,26 @@ def _attend(tensors, options, platforms):
     @tf.custom_gradient
     def attend(*tensors):
         output, log_sum = call(tensors, "forward")
+        operands, positions = tensors[:count], tensors[count:]
 
         def backward(output_gradient):
             gradients = _first_derivative(
                 lambda *operands: call(operands, "backward"),
-                (*tensors, output, log_sum, output_gradient),
+                (*operands, output, log_sum, output_gradient, *positions),
             )
-            query_key_value, globals_ = gradients[:3], gradients[3:]
-            return *query_key_value, None, *globals_, None, None, None
+            return (
+                *gradients[:3],
+                None,
+                *gradients[3:5],
+                None,
+                None,
+                None,
+                *gradients[5:],
+            )
 
         return output, backward
 
-    return attend(*tensors)
+    return attend(*tensors, *positions)
 
 
 def _first_derivative(function, tensors):

@@ -20,11 +20,7 @@ from tests.tolerances import TOLERANCES
 
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("kernel")]
 
-SUPPORTED = [
-    case
-    for case in CASES
-    if case.dtype in ("float32", "bfloat16") and not case.positions
-]
+SUPPORTED = [case for case in CASES if case.dtype in ("float32", "bfloat16")]
 
 # Where the kernel's own tiles of 64 have edges, and heads odd sizes.
 TILES = [
@@ -35,8 +31,16 @@ TILES = [
     Case(
         "long", n=2309, d=7, h=1, b=1, window_size=200, global_count=(1,), g=3
     ),
+    Case(
+        "positions-tiles", n=331, d=17, window_size=130, key_mask="some",
+        dilation=(1, 2, 1), positions=True,
+    ),
+    Case(
+        "positions-reach-beyond-n", n=150, d=64, window_size=1000, causal=True,
+        b=1, positions=True,
+    ),
     Case("bfloat16-tiles", n=193, d=67, window_size=96, dtype="bfloat16", g=2),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", SUPPORTED + TILES, ids=str)
@@ -106,9 +110,7 @@ def test_some_arguments_unknown():
 
 
 @pytest.mark.parametrize(
-    "case",
-    [c for c in CASES if c.dtype not in ("float32", "bfloat16")],
-    ids=str,
+    "case", [c for c in CASES if c not in SUPPORTED], ids=str
 )
 def test_other_dtypes_are_for_others(case):
     with pytest.raises(NotImplementedError, match=f"not {case.dtype}"):

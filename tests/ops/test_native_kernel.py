@@ -17,9 +17,14 @@ from tests.ops.gradients import run
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("kernel")]
 
 
-def test_same_bits_whatever_the_threads(instructions):
-    case = Case("any", n=1201, d=16, window_size=100, g=70, key_mask="some",
-                global_count=(70, 3), dilation=(1, 2, 1))  # fmt: skip
+@pytest.mark.parametrize(
+    "others",
+    [dict(g=70, global_count=(70, 3)), dict(positions=True)],
+    ids=["global", "positions"],
+)
+def test_same_bits_whatever_the_threads(instructions, others):
+    case = Case("any", n=1201, d=16, window_size=100, key_mask="some",
+                dilation=(1, 2, 1), **others)  # fmt: skip
     first = run(case)
     for _ in range(5):
         again = run(case)
@@ -87,6 +92,28 @@ def test_upstream_nan_stays_in_its_row():
         np.testing.assert_array_equal(got[name][clean], good[name][clean])
 
 
+def test_positions_that_are_not_finite_stay_where_they_are_seen(instructions):
+    """The farthest offset is seen by no query before the `reach`-th."""
+    case = Case("any", n=200, window_size=6, positions=True)
+    inputs = case.inputs()
+    good = run(inputs)
+    for name, row in [("position_key", 0), ("position_query", (0, 70))]:
+        values = inputs[name].numpy()
+        values[row] = np.nan
+        got = run({**inputs, name: tf.constant(values)})
+        bad = np.zeros((2, 200), bool)
+        if name == "position_key":
+            bad[:, 3:] = True
+        else:
+            bad[0, 70] = True
+        assert np.isnan(got["outputs"][bad]).all()
+        assert np.isnan(got["position_query"][bad]).all()
+        for other in ("outputs", "query", "position_query"):
+            np.testing.assert_allclose(
+                got[other][~bad], good[other][~bad], rtol=1e-5, atol=1e-6
+            )
+
+
 ERRORS = [
     (dict(key=(2, 37, 3, 7)), r"key is \[2,37,3,7\], must be \[2,37,3,5\]"),
     (dict(value=(2, 36, 3, 5)), r"value is \[2,36,3,5\].*as query"),
@@ -136,6 +163,29 @@ def test_kernel_checks_shapes(shapes, match):
             "segment_ids global_segment_ids"
         ).split()
     ]
+    attributes = (
+        "reach = 3 : i64, causal = 0 : i64, dilation = array<i64: 1, 1, 1>"
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=match):
+        call_kernel(attributes, operands)
+
+
+@pytest.mark.parametrize(
+    "name, shape, match",
+    [
+        ("position_key", (6, 3, 5), r"\[6,3,5\], must be \[7,3,5\]"),
+        ("position_query", (2, 36, 3, 5), r"\[2,36,3,5\].*as query"),
+        ("global_key", (2, 3, 3, 5), "does not go with global_key"),
+    ],
+)
+def test_kernel_checks_positions(name, shape, match):
+    tensors = cases.split(Case("any", positions=True).inputs())[0]
+    tensors |= dict(global_key=tf.zeros((0, 0, 0, 0)))
+    tensors[name] = tf.zeros(shape)
+    mask, segments = tf.zeros((0, 0), tf.bool), tf.zeros((0, 0), tf.int32)
+    operands = [tensors[x] for x in ("query", "key", "value")]
+    operands += [mask, *[tensors["global_key"]] * 2, mask, segments, segments]
+    operands += [tensors["position_query"], tensors["position_key"]]
     attributes = (
         "reach = 3 : i64, causal = 0 : i64, dilation = array<i64: 1, 1, 1>"
     )

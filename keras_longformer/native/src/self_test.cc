@@ -24,6 +24,9 @@ struct Case {
   bool key_mask, global_key_mask;
   DataType dtype;
   int64_t segments = 0;  // 0: all of one; else of about so many tokens
+  bool positions = false;
+
+  int64_t Offsets() const { return (causal ? reach : 2 * reach) + 1; }
 };
 
 // A tensor as the kernels get it, and the same numbers as doubles.
@@ -64,7 +67,7 @@ struct Tensor {
 };
 
 struct Expected {
-  std::vector<double> output, dq, dk, dv, dgk, dgv;
+  std::vector<double> output, dq, dk, dv, dgk, dgv, dpq, dpk;
 };
 
 // Softmax attention of each query over the keys it sees, and its gradients.
@@ -72,7 +75,8 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
                    const uint8_t* global_mask, const int32_t* segments,
                    const int32_t* global_segments, const Tensor& q,
                    const Tensor& k, const Tensor& v, const Tensor& gk,
-                   const Tensor& gv, const Tensor& grad) {
+                   const Tensor& gv, const Tensor& pq, const Tensor& pk,
+                   const Tensor& grad) {
   Expected e;
   e.output.resize(q.size);
   e.dq.resize(q.size);
@@ -80,6 +84,8 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
   e.dv.resize(q.size);
   e.dgk.resize(gk.size);
   e.dgv.resize(gk.size);
+  e.dpq.resize(pq.size);
+  e.dpk.resize(pk.size);
   const double scale = 1 / std::sqrt(static_cast<double>(c.d));
   for (int64_t b = 0; b < c.b; ++b) {
     for (int64_t h = 0; h < c.h; ++h) {
@@ -88,6 +94,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           const double *key, *value;
           double *dk, *dv;
           double weight;
+          int64_t row;  // of pk, or -1
         };
         std::vector<Seen> seen;
         for (int64_t j = 0; j < c.g; ++j) {
@@ -98,7 +105,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           }
           const int64_t at = ((b * c.g + j) * c.h + h) * c.d;
           seen.push_back({&gk.values[at], &gv.values[at], &e.dgk[at],
-                          &e.dgv[at], 0});
+                          &e.dgv[at], 0, -1});
         }
         for (int64_t j = 0; j < c.n; ++j) {
           const int64_t s = c.dilation[h];
@@ -109,14 +116,17 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
             continue;
           }
           const int64_t at = ((b * c.n + j) * c.h + h) * c.d;
-          seen.push_back(
-              {&k.values[at], &v.values[at], &e.dk[at], &e.dv[at], 0});
+          const int64_t offset = (j - i) / s + c.reach;
+          seen.push_back({&k.values[at], &v.values[at], &e.dk[at], &e.dv[at],
+                          0, c.positions ? (offset * c.h + h) * c.d : -1});
         }
         const int64_t at = ((b * c.n + i) * c.h + h) * c.d;
         double peak = -INFINITY, sum = 0, delta = 0;
         for (Seen& s : seen) {
           for (int64_t x = 0; x < c.d; ++x) {
             s.weight += scale * q.values[at + x] * s.key[x];
+            if (s.row < 0) continue;
+            s.weight += scale * pq.values[at + x] * pk.values[s.row + x];
           }
           peak = std::max(peak, s.weight);
         }
@@ -140,6 +150,9 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
             s.dv[x] += s.weight * grad.values[at + x];
             s.dk[x] += score * q.values[at + x];
             e.dq[at + x] += score * s.key[x];
+            if (s.row < 0) continue;
+            e.dpq[at + x] += score * pk.values[s.row + x];
+            e.dpk[s.row + x] += score * pq.values[at + x];
           }
         }
       }
@@ -174,7 +187,10 @@ bool Check(const Case& c, int number) {
   const int64_t size = c.b * c.n * c.h * c.d, globals = c.b * c.g * c.h * c.d;
   Tensor q(c.dtype, size), k(c.dtype, size), v(c.dtype, size);
   Tensor gk(c.dtype, globals), gv(c.dtype, globals), grad(c.dtype, size);
-  for (Tensor* t : {&q, &k, &v, &gk, &gv, &grad}) t->Fill(&random);
+  const int64_t positions = c.positions ? size : 0;
+  const int64_t rows = c.positions ? c.Offsets() * c.h * c.d : 0;
+  Tensor pq(c.dtype, positions), pk(c.dtype, rows);
+  for (Tensor* t : {&q, &k, &v, &gk, &gv, &pq, &pk, &grad}) t->Fill(&random);
   Bytes key_mask(new uint8_t[c.b * c.n]), global_mask(new uint8_t[c.b * c.g]);
   for (int64_t i = 0; i < c.b * c.n; ++i) key_mask[i] = random() % 4 != 0;
   for (int64_t i = 0; i < c.b * c.g; ++i) global_mask[i] = random() % 3 != 0;
@@ -187,6 +203,7 @@ bool Check(const Case& c, int number) {
   for (int32_t& s : global_segments) s = random() % 7;
   Tensor output(c.dtype, size), dq(c.dtype, size), dk(c.dtype, size);
   Tensor dv(c.dtype, size), dgk(c.dtype, globals), dgv(c.dtype, globals);
+  Tensor dpq(c.dtype, positions), dpk(c.dtype, rows);
   std::unique_ptr<float[]> log_sum(new float[c.b * c.h * c.n]);
 
   Problem p = {};
@@ -201,6 +218,11 @@ bool Check(const Case& c, int number) {
     p.segments = segments.data();
     p.global_segments = global_segments.data();
   }
+  if (c.positions) {
+    p.position_query = pq.data.get(), p.position_key = pk.data.get();
+    p.position_query_gradient = dpq.data.get();
+    p.position_key_gradient = dpk.data.get();
+  }
   p.output = output.data.get(), p.log_sum = log_sum.get();
   p.output_gradient = grad.data.get();
   p.query_gradient = dq.data.get(), p.key_gradient = dk.data.get();
@@ -209,12 +231,22 @@ bool Check(const Case& c, int number) {
   p.global_value_gradient = dgv.data.get();
   Run(p, false, 3);
   Run(p, true, 3);
+  if (c.positions) {  // The same bits from one thread.
+    const Bytes first(new uint8_t[dpk.Width() * dpk.size]);
+    std::memcpy(first.get(), dpk.data.get(), dpk.Width() * dpk.size);
+    Run(p, true, 1);
+    if (std::memcmp(first.get(), dpk.data.get(), dpk.Width() * dpk.size)) {
+      std::printf("BAD %s: threads change bits\n", CurrentKernels()->name);
+      return false;
+    }
+  }
 
   const Expected e = Reference(c, p.key_mask, p.global_key_mask, p.segments,
-                               p.global_segments, q, k, v, gk, gv, grad);
+                               p.global_segments, q, k, v, gk, gv, pq, pk, grad);
   const double errors[] = {
       Distance(output, e.output), Distance(dq, e.dq),   Distance(dk, e.dk),
-      Distance(dv, e.dv),         Distance(dgk, e.dgk), Distance(dgv, e.dgv)};
+      Distance(dv, e.dv),         Distance(dgk, e.dgk), Distance(dgv, e.dgv),
+      Distance(dpq, e.dpq),       Distance(dpk, e.dpk)};
   // The largest rounding errors seen are a quarter of these.
   const double most = c.dtype == DataType::kFloat32 ? 4e-6 : 4e-2;
   bool good = true;
@@ -222,13 +254,13 @@ bool Check(const Case& c, int number) {
   if (!good || std::getenv("VERBOSE")) {
     std::printf(
         "%s %s b=%ld n=%ld h=%ld d=%ld g=%ld reach=%ld causal=%d dilation=%ld "
-        "masks=%d%d segments=%ld bf16=%d: output %.1e dq %.1e dk %.1e dv %.1e dgk %.1e dgv "
-        "%.1e\n",
+        "masks=%d%d segments=%ld positions=%d bf16=%d: output %.1e dq %.1e "
+        "dk %.1e dv %.1e dgk %.1e dgv %.1e dpq %.1e dpk %.1e\n",
         good ? "good" : "BAD", CurrentKernels()->name, (long)c.b, (long)c.n,
         (long)c.h, (long)c.d, (long)c.g, (long)c.reach, c.causal,
         (long)c.dilation[0], c.key_mask, c.global_key_mask, (long)c.segments,
-        c.dtype == DataType::kBFloat16, errors[0], errors[1], errors[2],
-        errors[3], errors[4], errors[5]);
+        c.positions,         c.dtype == DataType::kBFloat16, errors[0], errors[1], errors[2],
+        errors[3], errors[4], errors[5], errors[6], errors[7]);
   }
   return good;
 }
@@ -252,6 +284,12 @@ std::vector<Case> Cases() {
       {1, 2200, 1, 8, 2, 100, false, {1}, true, true, f},
       {2, 700, 2, 33, 3, 100, false, {1, 2}, true, true, f, 90},
       {1, 700, 1, 33, 0, 1000, true, {1}, false, false, h, 200},
+      {1, 1, 1, 1, 0, 0, true, {1}, false, false, f, 0, true},
+      {2, 0, 1, 3, 0, 2, false, {1}, true, false, f, 0, true},
+      {1, 300, 1, 64, 0, 1000, false, {1}, false, false, f, 0, true},
+      {1, 2200, 1, 8, 0, 100, true, {1}, true, false, f, 0, true},
+      {1, 129, 1, 256, 0, 63, false, {1}, true, false, h, 0, true},
+      {2, 200, 2, 33, 0, 65, true, {3, 300}, true, false, f, 90, true},
   };
   std::mt19937 random(0);
   const auto any = [&](int64_t most) { return int64_t(random() % (most + 1)); };
@@ -260,6 +298,7 @@ std::vector<Case> Cases() {
               any(any(1) ? 10 : 300), any(1) == 1, {}, any(1) == 1, any(1) == 1,
               any(3) ? f : h, any(1) * (1 + any(90))};
     for (int64_t j = 0; j < c.h; ++j) c.dilation.push_back(1 + any(1) * any(9));
+    c.positions = c.g == 0 && i % 2 == 0;
     cases.push_back(c);
   }
   return cases;
