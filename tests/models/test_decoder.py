@@ -32,7 +32,10 @@ def token_ids(n, seed=0):
     return np.random.default_rng(seed).integers(0, 11, (2, n), np.int32)
 
 
-@pytest.mark.parametrize("implementation", [None, "chunked", "reference"])
+@pytest.mark.parametrize(
+    "implementation",
+    [None, "chunked", pytest.param("reference", marks=pytest.mark.slow)],
+)
 def test_the_future_changes_nothing(implementation):
     """Of every layer, to the last bit."""
     backbone = make(implementation=implementation)

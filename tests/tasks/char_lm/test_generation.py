@@ -9,8 +9,8 @@ from tests.tasks.char_lm.small import make
 from tests.tasks.char_lm.small import text_of
 
 
-def slow(sampler):
-    return pytest.param(sampler, marks=pytest.mark.slow)
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def greedily(task, prompt, length):
     return ids
 
 
-@pytest.mark.parametrize("size", [1, 45])
+@pytest.mark.parametrize("size", [slow(1), 45])
 def test_step_gives_what_the_whole_model_gives(task, size):
     """Prompts shorter and longer than any window, dilated heads included."""
     ids = np.random.default_rng(1).integers(0, 8, (2, size + 20), np.int32)
@@ -67,7 +67,7 @@ def test_greedy_token_for_token(task):
 @pytest.mark.parametrize(
     "sampler",
     [
-        keras_hub.samplers.TopPSampler(p=0.8, k=5, seed=1),
+        slow(keras_hub.samplers.TopPSampler(p=0.8, k=5, seed=1)),
         slow(keras_hub.samplers.TopKSampler(k=3, seed=1)),
         slow(keras_hub.samplers.RandomSampler(temperature=0.7, seed=1)),
         slow(keras_hub.samplers.BeamSampler(num_beams=2)),
@@ -81,6 +81,7 @@ def test_samplers(task, sampler):
     task.compile(sampler="greedy")
 
 
+@pytest.mark.slow
 def test_stops(task):
     """At a token that ends, as KerasHub's models do."""
     whole = task.generate("abc", max_length=30, stop_token_ids=None)

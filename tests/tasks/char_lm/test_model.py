@@ -78,7 +78,10 @@ def test_each_character_counts_once(count, length, stride):
     assert scored == list(range(1, count))
 
 
-@pytest.mark.parametrize("stride, batch_size", [(5, 3), (16, 1)])
+@pytest.mark.parametrize(
+    "stride, batch_size",
+    [(5, 3), pytest.param(16, 1, marks=pytest.mark.slow)],
+)
 def test_evaluation_equals_a_loop(stride, batch_size):
     task, text = make(), text_of(59)
     ids = task.preprocessor.tokenizer.tokenize(text).numpy()
