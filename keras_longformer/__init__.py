@@ -14,6 +14,10 @@ import typing
 __all__ = [
     "LongformerAttention",
     "LongformerBackbone",
+    "LongformerByteTokenizer",
+    "LongformerCharLM",
+    "LongformerCharLMPreprocessor",
+    "LongformerDecoderBackbone",
     "LongformerEmbedder",
     "LongformerEmbedderPreprocessor",
     "LongformerMaskedLM",

@@ -2,9 +2,16 @@
 
 from keras_longformer.layers import LongformerAttention as LongformerAttention
 from keras_longformer.models import LongformerBackbone as LongformerBackbone
+from keras_longformer.models import (
+    LongformerDecoderBackbone as LongformerDecoderBackbone,
+)
 from keras_longformer.ops import window_attention as window_attention
 from keras_longformer.serving import export_saved_model as export_saved_model
 from keras_longformer.serving import verify_saved_model as verify_saved_model
+from keras_longformer.tasks import LongformerCharLM as LongformerCharLM
+from keras_longformer.tasks import (
+    LongformerCharLMPreprocessor as LongformerCharLMPreprocessor,
+)
 from keras_longformer.tasks import LongformerEmbedder as LongformerEmbedder
 from keras_longformer.tasks import (
     LongformerEmbedderPreprocessor as LongformerEmbedderPreprocessor,
@@ -36,6 +43,9 @@ from keras_longformer.tasks import (
 )
 from keras_longformer.tasks import (
     LongformerTokenClassifierPreprocessor as LongformerTokenClassifierPreprocessor,
+)
+from keras_longformer.tokenizers import (
+    LongformerByteTokenizer as LongformerByteTokenizer,
 )
 from keras_longformer.tokenizers import (
     LongformerSentencePieceTokenizer as LongformerSentencePieceTokenizer,

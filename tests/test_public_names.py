@@ -5,6 +5,10 @@ import keras_longformer
 NAMES = """
 LongformerAttention
 LongformerBackbone
+LongformerByteTokenizer
+LongformerCharLM
+LongformerCharLMPreprocessor
+LongformerDecoderBackbone
 LongformerEmbedder
 LongformerEmbedderPreprocessor
 LongformerMaskedLM

@@ -10,6 +10,7 @@ from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.layers.global_tokens import fill_rows
 from keras_longformer.layers.global_tokens import find_global_tokens
 from keras_longformer.layers.global_tokens import replace_rows
+from keras_longformer.layers.relative_positions import RelativePositions
 from keras_longformer.ops import masks
 from keras_longformer.ops import window_attention
 from keras_longformer.ops.attention import check_dilation
@@ -63,6 +64,9 @@ class LongformerAttention(keras.layers.Layer):
         bias_initializer: initializer of their biases.
         implementation: `None`, `"chunked"`, ...: see
             `keras_longformer.window_attention`.
+        relative_positions: bool, whether scores know how far a key is, as
+            Transformer-XL's do: see `RelativePositions`. Such a layer has no
+            global tokens, nor projections for them.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
@@ -118,6 +122,7 @@ class LongformerAttention(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         implementation=None,
+        relative_positions=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -145,19 +150,29 @@ class LongformerAttention(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.implementation = implementation
+        self.relative_positions = relative_positions
         self.supports_masking = True
-        self.supports_jit = max_global_tokens is not None
+        self.supports_jit = relative_positions or max_global_tokens is not None
         # Layers
         self.query = self._projection("query")
         self.key = self._projection("key")
         self.value = self._projection("value")
-        self.global_query = self._projection("global_query")
-        self.global_key = self._projection("global_key")
-        self.global_value = self._projection("global_value")
-        if max_global_tokens == 0:  # Nothing would train them.
-            self.global_query.trainable = False
-            self.global_key.trainable = False
-            self.global_value.trainable = False
+        if relative_positions:
+            self.positions = RelativePositions(
+                self.num_heads,
+                self.key_dim,
+                self.kernel_initializer.clone(),
+                dtype=self.dtype_policy,
+                name="positions",
+            )
+        else:
+            self.global_query = self._projection("global_query")
+            self.global_key = self._projection("global_key")
+            self.global_value = self._projection("global_value")
+            if max_global_tokens == 0:  # Nothing would train them.
+                self.global_query.trainable = False
+                self.global_key.trainable = False
+                self.global_value.trainable = False
         if dropout:
             self.seed_generator = keras.random.SeedGenerator()
 
@@ -211,12 +226,22 @@ class LongformerAttention(keras.layers.Layer):
             "segment_ids", segment_ids, inputs, "inputs"
         )
         if global_mask is not None:
+            if self.relative_positions:
+                raise ValueError(
+                    f"'{self.name}' has relative positions, which a global "
+                    "token would have none of. Leave out `global_mask`, or "
+                    "make the layer with `relative_positions=False`."
+                )
             global_mask = both(global_mask, padding_mask)
         dropout_rate, seeds = self._dropout_seeds(training, dropout_seed)
 
         query, key, value = (
             layer(inputs) for layer in (self.query, self.key, self.value)
         )
+        positions = {}
+        if self.relative_positions:
+            query, positions["position_query"] = self.positions(query)
+            positions["position_key"] = self.position_keys()
         local_mask, global_tokens, overflow = padding_mask, {}, None
         if global_mask is not None:
             index, real, overflow = find_global_tokens(
@@ -243,6 +268,7 @@ class LongformerAttention(keras.layers.Layer):
             key_mask=local_mask,
             segment_ids=segment_ids,
             **global_tokens,
+            **positions,
             dropout_rate=dropout_rate,
             dropout_seed=seeds[0],
             return_scores=return_attention_scores,
@@ -271,6 +297,13 @@ class LongformerAttention(keras.layers.Layer):
         if local_mask is not None:
             scores = tf.where(local_mask[:, None, :, None], scores, 0)
         return outputs, scores, global_scores
+
+    def position_keys(self):
+        """Returns float `(o, h, d)`, what a window's keys have of their
+        distance; it depends on the weights alone."""
+        return self.positions.keys(
+            self.window_size // 2, self.dilation, self.causal
+        )
 
     def _dropout_seeds(self, training, seed):
         """The rate, and a seed each for the local and the global rows."""
@@ -413,6 +446,7 @@ class LongformerAttention(keras.layers.Layer):
                     self.bias_initializer
                 ),
                 "implementation": self.implementation,
+                "relative_positions": self.relative_positions,
             }
         )
         return config

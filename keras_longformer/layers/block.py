@@ -14,9 +14,10 @@ from keras_longformer.ops.attention import check_window_size
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerBlock(keras.layers.Layer):
-    """Attention and feed-forward, each with a residual and LayerNorm after.
+    """Attention and feed-forward, each with a residual and a LayerNorm.
 
-    The post-LayerNorm block of BERT, RoBERTa and Longformer.
+    The post-LayerNorm block of BERT, RoBERTa and Longformer, `norm(x + f(x))`,
+    or with `norm_first` the pre-LayerNorm one, `x + f(norm(x))`.
 
     Args:
         num_heads: int, number of heads; must divide the inputs' width.
@@ -36,6 +37,11 @@ class LongformerBlock(keras.layers.Layer):
             `LongformerAttention`.
         activation: of the feed-forward layer: `"gelu"`, the exact one,
             `"gelu_approximate"`, `"relu"` or `"silu"`.
+        norm_first: bool, whether each LayerNorm stands before its sublayer
+            and leaves the residual alone. The last block's output then wants
+            a LayerNorm of the model's.
+        relative_positions: bool, whether attention knows how far its keys
+            are: see `LongformerAttention`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
@@ -69,6 +75,8 @@ class LongformerBlock(keras.layers.Layer):
         implementation=None,
         causal=False,
         activation="gelu",
+        norm_first=False,
+        relative_positions=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -91,7 +99,9 @@ class LongformerBlock(keras.layers.Layer):
         self.implementation = implementation
         self.causal = causal
         self.activation = activation
-        self.supports_jit = max_global_tokens is not None
+        self.norm_first = norm_first
+        self.relative_positions = relative_positions
+        self.supports_jit = relative_positions or max_global_tokens is not None
         if dropout or attention_dropout:
             self.seed_generator = keras.random.SeedGenerator()
 
@@ -113,6 +123,7 @@ class LongformerBlock(keras.layers.Layer):
             dropout=self.attention_dropout,
             kernel_initializer=self.kernel_initializer,
             implementation=self.implementation,
+            relative_positions=self.relative_positions,
             dtype=self.dtype_policy,
             name="attention",
         )
@@ -171,22 +182,33 @@ class LongformerBlock(keras.layers.Layer):
     def _transform(
         self, x, padding_mask, global_mask, segment_ids, seeds, training
     ):
-        attended = self.attention(
-            x,
-            padding_mask=padding_mask,
-            global_mask=global_mask,
-            segment_ids=segment_ids,
-            dropout_seed=seeds[0],
-            training=training,
+        def attend(x):
+            return self.attention(
+                x,
+                padding_mask=padding_mask,
+                global_mask=global_mask,
+                segment_ids=segment_ids,
+                dropout_seed=seeds[0],
+                training=training,
+            )
+
+        x = self._sublayer(x, attend, self.attention_layer_norm, seeds[1])
+        return self._sublayer(
+            x, self.feed_forward, self.output_layer_norm, seeds[2]
         )
-        x = self.attention_layer_norm(
-            x + masks.drop(attended, self.dropout, seeds[1])
-        )
+
+    def _sublayer(self, x, function, layer_norm, seed):
+        """Adds a sublayer's output, dropped, to its input."""
+        if self.norm_first:
+            return x + masks.drop(function(layer_norm(x)), self.dropout, seed)
+        return layer_norm(x + masks.drop(function(x), self.dropout, seed))
+
+    def feed_forward(self, x):
+        """Returns float `(b, n, m)`, each token alone."""
         # Rank 2: TensorFlow fuses bias and GELU into such a product.
         y = tf.reshape(x, (-1, x.shape[-1]))
         y = self.output_dense(self.intermediate(y))
-        y = tf.reshape(y, tf.shape(x))
-        return self.output_layer_norm(x + masks.drop(y, self.dropout, seeds[2]))
+        return tf.reshape(y, tf.shape(x))
 
     def compute_output_spec(self, inputs, *args, **kwargs):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
@@ -213,6 +235,8 @@ class LongformerBlock(keras.layers.Layer):
                 "implementation": self.implementation,
                 "causal": self.causal,
                 "activation": self.activation,
+                "norm_first": self.norm_first,
+                "relative_positions": self.relative_positions,
             }
         )
         return config

@@ -2,7 +2,6 @@
 
 import keras
 import keras_hub
-import numpy as np
 
 from keras_longformer import weights
 from keras_longformer.layers import LongformerBlock
@@ -13,6 +12,8 @@ from keras_longformer.models import quantization
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
+from keras_longformer.models.layer_options import per_layer
+from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
@@ -142,25 +143,25 @@ class LongformerBackbone(
     ):
         check_keywords(self, kwargs)
         # Python's integers, also of NumPy's.
-        window_size, dilation = _plain(window_size), _plain(dilation)
-        max_sequence_length = _plain(max_sequence_length)
-        max_global_tokens = _plain(max_global_tokens)
-        causal = _plain(causal)
+        window_size, dilation = plain(window_size), plain(dilation)
+        max_sequence_length = plain(max_sequence_length)
+        max_global_tokens = plain(max_global_tokens)
+        causal = plain(causal)
         if hidden_dim % num_heads:
             raise ValueError(
                 "`num_heads` must divide `hidden_dim`. Received: "
                 f"num_heads={num_heads}, hidden_dim={hidden_dim}."
             )
-        window_sizes = _per_layer(
+        window_sizes = per_layer(
             "window_size", window_size, num_layers, check_window_size
         )
-        dilations = _per_layer(
+        dilations = per_layer(
             "dilation",
             dilation,
             num_layers,
             lambda steps: check_dilation(steps, num_heads),
         )
-        causals = _per_layer("causal", causal, num_layers, _check_bool)
+        causals = per_layer("causal", causal, num_layers, _check_bool)
 
         # Layers
         self.embeddings = LongformerEmbeddings(
@@ -394,33 +395,6 @@ def _input(name, dtype, optional=False):
     return keras.Input((None,), dtype=dtype, name=name, optional=optional)
 
 
-def _plain(value):
-    """NumPy's integers and arrays as Python's, in lists and tuples too."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(x) for x in value]
-    return (
-        value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    )
-
-
 def _check_bool(value):
     if not isinstance(value, bool):
         raise ValueError(f"`causal` must be a bool. Received: {value!r}.")
-
-
-def _per_layer(name, value, num_layers, check):
-    """Returns a checked list of one value for each layer."""
-    if not isinstance(value, list):
-        check(value)
-        return [value] * num_layers
-    if len(value) != num_layers:
-        raise ValueError(
-            f"`{name}` must be one value, or one for each of the {num_layers} "
-            f"layers. Received: {name}={value}"
-        )
-    for i, of_layer in enumerate(value):
-        try:
-            check(of_layer)
-        except ValueError as error:
-            raise ValueError(f"`{name}[{i}]`, of layer {i}: {error}") from error
-    return value

@@ -14,6 +14,9 @@ from keras_longformer.serving import probe
 from keras_longformer.serving import tracing
 from keras_longformer.serving import warmup
 from keras_longformer.serving.checks import check_model
+from keras_longformer.serving.prompts import export_prompts
+from keras_longformer.serving.prompts import reads_prompts
+from keras_longformer.serving.publish import publish
 from keras_longformer.serving.signatures import BAD_TEXTS
 from keras_longformer.serving.signatures import NATIVE
 from keras_longformer.serving.signatures import ServedModel
@@ -36,6 +39,7 @@ def export_saved_model(
     xla: bool = False,
     native: bool = False,
     served_from: str | None = None,
+    max_new_tokens: int | None = None,
 ) -> str:
     """Exports a model with its tokenizer, for TF Serving.
 
@@ -108,6 +112,11 @@ def export_saved_model(
         served_from: str, this model's folder as the server will see it, such
             as `/models/reviews`; writes `models.config` and
             `monitoring.config` into `path`.
+        max_new_tokens: int, of a language model alone, such as
+            `LongformerCharLM`: how many tokens it goes on for, 256 by default.
+            Its `serving_default` takes `text`, prompts, and answers as its
+            sampler chooses: see its `served_cls`. The options for reading
+            (`buckets`, `over_long`, ...) are not for it.
 
     Returns:
         str, the version's folder. Beside the SavedModel, its `manifest.json`
@@ -129,6 +138,22 @@ def export_saved_model(
     served.signatures["serving_default"](text=tf.constant(["Long texts ..."]))
     ```
     """
+    if reads_prompts(model):
+        unused = {
+            "preprocessor": preprocessor,
+            "buckets": buckets,
+            "over_long": over_long,
+            "class_names": class_names,
+            "xla": xla or None,
+            "native": native or None,
+            "bad_texts": None if bad_texts == "fail" else bad_texts,
+        }
+        return export_prompts(model, path, max_new_tokens, served_from, unused)
+    if max_new_tokens is not None:
+        raise ValueError(
+            "`max_new_tokens` is for language models, which go on with a "
+            f"text. Received: a {type(model).__name__}."
+        )
     if preprocessor is None:
         preprocessor = getattr(model, "preprocessor", None)
     check_model(model, preprocessor)
@@ -176,7 +201,7 @@ def export_saved_model(
         os.chmod(temporary, 0o755)  # `mkdtemp` lets only the owner read.
         if served_from is not None:
             warmup.write_server_configs(path, served_from)
-        return _publish(temporary, path)
+        return publish(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -257,19 +282,3 @@ def _write_for_servers(served, functions, folder, path, sizes):
             stacklevel=3,
         )
         return None
-
-
-def _publish(temporary, path):
-    """Renames to the next version, past others who export at the same time."""
-    version = 1 + max(
-        (int(name) for name in os.listdir(path) if name.isdigit()), default=0
-    )
-    while True:
-        target = os.path.join(path, str(version))
-        try:
-            os.rename(temporary, target)
-            return target
-        except OSError:
-            if not os.path.exists(target):
-                raise
-            version += 1

@@ -63,21 +63,10 @@ def write(
     """
     content = {
         **_model(served),
-        "versions": {
-            "keras_longformer": _package_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            **{
-                name: metadata.version(name.replace("_", "-"))
-                for name in served.tokenizer.operations_of
-            },
-        },
+        "versions": versions(served.tokenizer.operations_of),
         **_needs(served.tokenizer),
         "signatures": {
-            name: {
-                "inputs": _describe(input_specs(function)),
-                "outputs": _describe(function.structured_outputs),
-            }
+            name: describe_signature(function)
             for name, function in functions.items()
         },
         **_native(functions, native_platforms),
@@ -127,9 +116,28 @@ def describe_files(folder: str) -> dict[str, dict]:
     return dict(sorted(files.items()))
 
 
-def _model(served):
-    model, backbone = served.model, served.backbone
-    content = {
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Returns the versions of what made it, and of `packages`."""
+    return {
+        "keras_longformer": _package_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        **{name: metadata.version(name.replace("_", "-")) for name in packages},
+    }
+
+
+def describe_signature(function: Callable) -> dict:
+    """Returns the inputs and outputs of a concrete function."""
+    return {
+        "inputs": _describe(input_specs(function)),
+        "outputs": _describe(function.structured_outputs),
+    }
+
+
+def describe_model(model: keras.Model) -> dict:
+    """Returns class, name, configuration and policy of a model."""
+    backbone = getattr(model, "backbone", model)
+    return {
         "model": type(model).__name__,
         "name": model.name,
         "config": {
@@ -139,6 +147,10 @@ def _model(served):
         },
         "dtype_policy": backbone.dtype_policy.name,
     }
+
+
+def _model(served):
+    content = describe_model(served.model)
     class_names = getattr(served.answer, "class_names", None)
     if class_names is not None:
         content["class_names"] = list(class_names)

@@ -1,5 +1,9 @@
 """What a Longformer is used for, one folder each."""
 
+from keras_longformer.tasks.char_lm import LongformerCharLM as LongformerCharLM
+from keras_longformer.tasks.char_lm import (
+    LongformerCharLMPreprocessor as LongformerCharLMPreprocessor,
+)
 from keras_longformer.tasks.embedding import (
     LongformerEmbedder as LongformerEmbedder,
 )

@@ -11,6 +11,7 @@ from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.tasks.class_labels import metrics_of_loss
+from keras_longformer.tasks.compiling import CompiledAgain
 from keras_longformer.tasks.fitting import FitsTexts
 from keras_longformer.tasks.foreign_head import drop_other_head
 from keras_longformer.tasks.foreign_head import read_activations
@@ -25,6 +26,7 @@ from keras_longformer.weights.names import entries
 class LongformerTask(
     FitsTexts,
     TrainsOnReplicas,
+    CompiledAgain,
     LongformerInputs,
     FreshFunctions,
     quantization.Quantizable,
@@ -296,29 +298,6 @@ class LongformerTask(
         task = super().from_config(config)
         quantization.quantize_again(quantization.own_layers(task), quantized)
         return task
-
-    def get_compile_config(self):
-        """What `compile_from_config` takes, for `save`."""
-        config = super().get_compile_config()
-        if config and isinstance(config.get("optimizer"), dict):
-            # Where Keras, which clones models by this too, does not look.
-            built = self.optimizer.built
-            optimizer = {**config["optimizer"], "built": built}
-            config = {**config, "optimizer": optimizer}
-        return config
-
-    def compile_from_config(self, config):
-        """Compiles as before saving, so that training can go on.
-
-        Keras leaves this out where `compile` is a class's own.
-        """
-        config = dict(config)
-        built = config.pop("optimizer_built", False)  # As it was written once.
-        if isinstance(config.get("optimizer"), dict):
-            built = built or config["optimizer"].get("built", False)
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if built:
-            self.optimizer.build(self.trainable_variables)
 
     def save_task_weights(self, filepath):
         """Saves the head's weights, as `save_to_preset` does.

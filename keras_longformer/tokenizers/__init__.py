@@ -1,5 +1,8 @@
 """Text to token ids and back, in the graph."""
 
+from keras_longformer.tokenizers.byte import (
+    LongformerByteTokenizer as LongformerByteTokenizer,
+)
 from keras_longformer.tokenizers.byte_pair.tokenizer import (
     LongformerTokenizer as LongformerTokenizer,
 )

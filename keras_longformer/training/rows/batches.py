@@ -56,7 +56,8 @@ class PretrainingBatches:
         documents_per_row: int, the most in a row of this corpus.
 
     Raises:
-        ValueError: arguments that cannot be, or fewer rows than a batch.
+        ValueError: arguments that cannot be, a corpus that another tokenizer
+            made, or fewer rows than a batch.
 
     Example:
     ```python
@@ -96,6 +97,7 @@ class PretrainingBatches:
                 'and rows of packing="crossing" begin within documents. Take '
                 'packing="documents".'
             )
+        corpus.check_tokenizer(tokenizer)
         self.corpus = corpus
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
