@@ -54,6 +54,9 @@ class PretrainingBatches:
     Attributes:
         steps_per_epoch: int; rows that do not fill a last batch are left out.
         documents_per_row: int, the most in a row of this corpus.
+        padding_rate: float, the part of an epoch's rows that is padding, if
+            all are `sequence_length` long, as they are but for
+            `packing="none"`.
 
     Raises:
         ValueError: arguments that cannot be, a corpus that another tokenizer
@@ -119,6 +122,8 @@ class PretrainingBatches:
             mixed_shards=mixed_shards,
         )
         self.documents_per_row = self._reader.documents_per_row
+        columns = max(self._reader.num_rows, 1) * sequence_length
+        self.padding_rate = 1 - self._reader.num_tokens / columns
         self.steps_per_epoch = self._reader.num_rows // batch_size
         if not self.steps_per_epoch:
             raise ValueError(

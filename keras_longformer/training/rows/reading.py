@@ -55,8 +55,10 @@ class RowReader:
         counts = [
             self._count(self._lengths(i)) for i in range(len(corpus.shards))
         ]
-        self.shard_rows = np.array([rows for rows, _ in counts], np.int64)
-        self.documents_per_row = max([most for _, most in counts], default=0)
+        self.shard_rows = np.array([rows for rows, *_ in counts], np.int64)
+        self.documents_per_row = max([most for _, most, _ in counts], default=0)
+        # In an epoch, with the special ones.
+        self.num_tokens = sum(tokens for *_, tokens in counts)
 
     @property
     def num_rows(self) -> int:
@@ -124,17 +126,22 @@ class RowReader:
         return Stock(tokens, plan_rows(starts, parts, rows))
 
     def _count(self, lengths):
-        """Returns how many rows a shard has, and the most parts of one."""
+        """Returns a shard's rows, the most parts of one, and its tokens."""
         lengths = lengths[lengths > 0]
         if self.packing == "crossing":
             gaps = len(self.template.end) * max(len(lengths) - 1, 0)
-            return -(-int(lengths.sum() + gaps) // self.longest), 1
+            tokens = int(lengths.sum()) + gaps
+            rows = -(-tokens // self.longest)
+            return rows, 1, tokens + rows * self.num_special
         _, parts = cut_documents(lengths, self.longest)
+        parts = parts + self.num_special
+        tokens = int(parts.sum())
         if self.packing == "none":
-            return len(parts), 1
-        return count_rows(
-            parts + self.num_special, self.sequence_length, self.most_documents
+            return len(parts), 1, tokens
+        rows, most = count_rows(
+            parts, self.sequence_length, self.most_documents
         )
+        return rows, most, tokens
 
     def _lengths(self, shard):
         """Returns int64 `(documents,)`, of a shard."""

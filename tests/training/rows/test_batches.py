@@ -79,6 +79,9 @@ def test_an_epoch_holds_each_document_once(tokenizer, packing):
     corpus = corpus_of()
     batches = batches_of(tokenizer, corpus, packing=packing, batch_size=1)
     want = [part for d in corpus.documents for part in cut(d)]
+    columns = batches.steps_per_epoch * N
+    padding = 1 - sum(map(len, want)) / columns
+    assert batches.padding_rate == pytest.approx(padding)
     assert sorted(parts_of(batches)) == sorted(want)
 
 
@@ -86,6 +89,8 @@ def test_crossing(tokenizer):
     corpus = corpus_of((4,))
     batches = batches_of(tokenizer, corpus, packing="crossing", batch_size=1)
     rows = parts_of(batches)
+    padding = 1 - sum(map(len, rows)) / (len(rows) * N)
+    assert batches.padding_rate == pytest.approx(padding)
     assert all(r[0] == START and r[-1] == END for r in rows)
     assert sorted(map(len, rows))[1:] == [N] * (len(rows) - 1)
     # In an order that we do not know: the one row that is not full is last.
