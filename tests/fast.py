@@ -17,6 +17,7 @@ LEFT_OUT = {
     "tests/serving/test_verify.py": "exports for itself",
     "tests/models/test_transformers.py": "imports PyTorch and transformers",
     "tests/tasks/test_distribute.py": "traces for several devices",
+    "tests/training/test_distribution.py": "starts a cluster",
     "tests/test_examples.py": "fits a model for each example",
 }
 # Tests that run all their cases, since each is quick and tells something.
