@@ -14,6 +14,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "keras_longformer"
 FLOORS = {
     "cli": 8,
     "finetune": 7,
+    "pretrain": 7,
     "tasks": 6,
     "serving": 5,
     "training": 4,

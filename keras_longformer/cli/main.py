@@ -1,6 +1,8 @@
 """Makes Longformers, trains, measures, asks and serves them.
 
     keras-longformer convert path/to/roberta-base longformer-base
+    keras-longformer pretrain --preset path/to/roberta-base --train *.txt \\
+        --max-sequence-length 4096 --output pretrained
     keras-longformer finetune --task text_classification --train train.csv \\
         --preset longformer-base --output reviews --export
     keras-longformer predict reviews/model folder-of-texts --output answers.csv
@@ -18,6 +20,7 @@ from importlib import metadata
 
 COMMANDS = (
     "convert",
+    "pretrain",
     "finetune",
     "evaluate",
     "predict",

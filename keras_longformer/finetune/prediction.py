@@ -16,9 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.finetune.finding import task_classes
-from keras_longformer.finetune.lock import owned
 from keras_longformer.finetune.opening import open_task
-from keras_longformer.finetune.progress import Progress
 from keras_longformer.finetune.rows import RowFile
 from keras_longformer.finetune.texts import Source
 from keras_longformer.finetune.texts import Text
@@ -29,6 +27,8 @@ from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.serving.signatures import input_specs
 from keras_longformer.tasks import said
 from keras_longformer.text.packing import length_buckets
+from keras_longformer.training.lock import owned
+from keras_longformer.training.progress import Progress
 
 SIGNATURE = "serving_default"
 

@@ -5,15 +5,11 @@ import datetime
 import json
 import os
 import pathlib
-import platform
-import shutil
-from importlib import metadata
 
-from keras_longformer.finetune import pictures
 from keras_longformer.finetune.settings import Settings
 from keras_longformer.tasks.finetuning import Outcome
-
-PACKAGES = ("keras_longformer", "tensorflow", "keras", "keras-hub", "numpy")
+from keras_longformer.training import pictures
+from keras_longformer.training import writing
 
 
 def write(
@@ -53,7 +49,7 @@ def write(
         },
     )
     page = _page(outcome, measured, count, facts, settings, metric, seconds)
-    _write(pathlib.Path(folder) / "report.md", page)
+    writing.write_text(pathlib.Path(folder) / "report.md", page)
 
 
 def write_outcome(
@@ -72,7 +68,7 @@ def write_outcome(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pictures.save(outcome.draw, title, str(folder / "report.png"))
-    _write(
+    writing.write_text(
         folder / "predictions.jsonl",
         "".join(
             json.dumps(one, ensure_ascii=False) + "\n"
@@ -80,25 +76,15 @@ def write_outcome(
         ),
     )
     content = {"metrics": outcome.metrics, **facts}
-    _write(folder / "metrics.json", json.dumps(content, indent=1) + "\n")
-
-
-def replace_folder(new: str, target: str) -> None:
-    """Renames a finished folder, instead of an older one."""
-    shutil.rmtree(target, ignore_errors=True)
-    os.rename(new, target)
+    writing.write_text(
+        folder / "metrics.json", json.dumps(content, indent=1) + "\n"
+    )
 
 
 def title(task: str, measured: str, count: int) -> str:
     """Returns what stands above a picture."""
     name = task.rpartition(":")[2].replace("_", " ")
     return f"{name}: {count:,} examples of {os.path.basename(measured)}"
-
-
-def _write(path, text):
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
 
 
 def _page(outcome, measured, count, facts, settings, metric, seconds):
@@ -121,17 +107,8 @@ def _page(outcome, measured, count, facts, settings, metric, seconds):
         f"{settings.accumulation_steps} an update. This run took "
         f"{seconds:.0f} s.",
         "## Settings",
-        "\n".join(
-            ["| | |", "|---|---|"]
-            + [
-                f"| {k} | {v} |"
-                for k, v in dataclasses.asdict(settings).items()
-            ]
-        ),
-        f"{os.cpu_count()} CPUs ({platform.machine()}), Python "
-        f"{platform.python_version()}, "
-        + ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-        + ".",
+        writing.settings_table(settings),
+        writing.environment(),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -145,10 +122,3 @@ def _history(history, metric):
     ]
     head = [f"| epoch | loss | validation {metric} |", "|---:|---:|---:|"]
     return "\n".join(head + rows)
-
-
-def _version(name):
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # Run from a checkout.
-        return "(not installed)"

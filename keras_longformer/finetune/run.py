@@ -10,13 +10,14 @@ import tensorflow as tf
 from keras_longformer.finetune import report
 from keras_longformer.finetune.examples import read_examples
 from keras_longformer.finetune.finding import find_fine_tuning
-from keras_longformer.finetune.lock import owned
-from keras_longformer.finetune.progress import Progress
 from keras_longformer.finetune.settings import Settings
 from keras_longformer.finetune.training import Training
 from keras_longformer.finetune.training import check_resume
 from keras_longformer.serving.export import export_saved_model
 from keras_longformer.tasks.finetuning import Outcome
+from keras_longformer.training import writing
+from keras_longformer.training.lock import owned
+from keras_longformer.training.progress import Progress
 from keras_longformer.training.resume import TrainingStates
 
 LOCK = "running.json"
@@ -149,7 +150,7 @@ def _save(model, settings):
     temporary = os.path.join(settings.output, "unfinished-model")
     tf.io.gfile.makedirs(temporary)
     model.save_to_preset(temporary)
-    report.replace_folder(temporary, os.path.join(settings.output, "model"))
+    writing.replace_folder(temporary, os.path.join(settings.output, "model"))
     if settings.export:
         folder = os.path.join(settings.output, "saved_model")
         version = export_saved_model(model, folder)

@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from keras_longformer.finetune.examples import Examples
-from keras_longformer.finetune.progress import Progress
 from keras_longformer.finetune.settings import Settings
 from keras_longformer.tasks.finetuning import FineTuning
 from keras_longformer.tasks.finetuning import Outcome
+from keras_longformer.training.progress import Progress
 from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order

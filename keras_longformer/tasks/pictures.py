@@ -2,7 +2,9 @@
 
 import numpy as np
 
-GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
+from keras_longformer.training.pictures import BLUE as BLUE
+from keras_longformer.training.pictures import GREY as GREY
+from keras_longformer.training.pictures import RED as RED
 
 
 def confusion(axes, matrix: np.ndarray, labels: list[str]) -> None:

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Mapping
 
 import keras_hub
+import numpy as np
 import tensorflow as tf
 
 from keras_longformer import weights
@@ -84,6 +85,16 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
     @property
     def row_template(self) -> RowTemplate:
         """The special tokens of rows that the model was trained on."""
+        raise NotImplementedError
+
+    @property
+    def word_starts(self) -> np.ndarray:
+        """bool `(v,)`, `True` for ids of tokens that start a word.
+
+        Words are what stands between white space, or what the tokenizer cuts
+        texts into before it makes tokens, as BERT's does at punctuation. The
+        first token of a text starts a word, whatever is said of it here.
+        """
         raise NotImplementedError
 
     @property

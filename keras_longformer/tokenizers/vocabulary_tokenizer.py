@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+import numpy as np
+
 from keras_longformer.text.template import RowTemplate
 from keras_longformer.tokenizers.contract import GraphTokenizer
 from keras_longformer.tokenizers.post_processors import RowTokens
@@ -29,6 +31,11 @@ class VocabularyTokenizer(GraphTokenizer):
     data_arguments: tuple[str, ...] = ("vocabulary",)
     data_name = "vocabulary"
     token_notation = ""
+
+    @staticmethod
+    def starts_word(token: str) -> bool:
+        """Returns whether a token, as the vocabulary writes it, does."""
+        raise NotImplementedError
 
     def __init__(
         self,
@@ -116,6 +123,19 @@ class VocabularyTokenizer(GraphTokenizer):
             for token in self.added_tokens
             if token.special or token.content in control
         )
+
+    @property
+    def word_starts(self) -> np.ndarray:
+        """bool `(v,)`, `True` for ids of tokens that start a word.
+
+        Added tokens do, being recognised before anything else.
+        """
+        self._check_vocabulary()
+        starts = np.zeros(self._vocabulary.size, bool)
+        for token, i in self._vocabulary.tokens.items():
+            starts[i] = self.starts_word(token)
+        starts[[token.id for token in self.added_tokens]] = True
+        return starts
 
     # Vocabulary
 

@@ -10,6 +10,9 @@ import typing
 
 import tensorflow as tf
 
+# A longer word is several: a text without spaces would be one word.
+LONGEST_WORD = 12
+
 
 class Masked(typing.NamedTuple):
     """A masked batch; `k` masked positions a row.
@@ -39,6 +42,7 @@ def mask_tokens(
     selection_length: int | tf.Tensor | None = None,
     mask_token_rate: float = 0.8,
     random_token_rate: float = 0.1,
+    word_starts: tf.Tensor | None = None,
 ) -> Masked:
     """Masks some tokens of each row, as BERT and RoBERTa do.
 
@@ -52,32 +56,38 @@ def mask_tokens(
         selectable: bool `(b, n)`, `True` at tokens that may be selected.
         mask_id: the mask token's id.
         vocabulary_size: random tokens are drawn from the ids below it.
-        seed: int32 `(2,)`, as TensorFlow's stateless functions take it.
+        seed: int32 `(2,)`, as TensorFlow's stateless functions take it, or
+            `(b, 2)`, one for each row: what is masked in a row then does not
+            depend on the rows beside it.
         selection_rate: the part of the selectable tokens to select.
         selection_length: the `k` of the result, or `None` for the most that a
             row of this batch needs.
         mask_token_rate: the part of the selected tokens to mask.
         random_token_rate: the part of the selected tokens to replace.
+        word_starts: bool `(b, n)`, `True` at tokens that start a word, to
+            select whole words, as many as fit; or `None`. A word ends before
+            a token that is not selectable, and after `LONGEST_WORD` tokens.
 
     Reference: [Devlin et al., 2018](https://arxiv.org/abs/1810.04805), 3.1.
     """
-    select_seed, replace_seed, token_seed = tf.unstack(
-        tf.random.split(tf.cast(seed, tf.int32), 3)
-    )
+    seeds = tf.cast(seed, tf.int32)
+    scores = _uniform(seeds, 0, tf.shape(token_ids))
     counts = tf.reduce_sum(tf.cast(selectable, tf.float32), 1)
     counts = tf.cast(tf.math.ceil(counts * selection_rate), tf.int32)
     if selection_length is None:
         length = tf.reduce_max(tf.concat([counts, [0]], 0))
     else:
         length = selection_length
-    positions, is_real = _choose(selectable, counts, length, select_seed)
+    if word_starts is not None:
+        counts = tf.minimum(counts, length)
+        selectable = _choose_words(selectable, word_starts, counts, scores)
+        counts = tf.reduce_sum(tf.cast(selectable, tf.int32), 1)
+    positions, is_real = _choose(selectable, counts, length, scores)
     originals = tf.gather(token_ids, positions, batch_dims=1)
     originals = tf.where(is_real, originals, 0)
     shape = tf.shape(positions)
-    dice = tf.random.stateless_uniform(shape, replace_seed)
-    random_ids = tf.random.stateless_uniform(
-        shape, token_seed, 0, vocabulary_size, tf.int32
-    )
+    dice = _uniform(seeds, 1, shape)
+    random_ids = _uniform(seeds, 2, shape, vocabulary_size)
     is_random = dice < mask_token_rate + random_token_rate
     new_ids = tf.where(is_random, random_ids, originals)
     new_ids = tf.where(dice < mask_token_rate, mask_id, new_ids)
@@ -106,7 +116,66 @@ def find_tokens(
     return rows.to_tensor(0), tf.sequence_mask(counts)
 
 
-def _choose(selectable, counts, length, seed):
+def _uniform(seeds, number, shape, below=None):
+    """Returns random numbers of `shape`, `(b, ...)`.
+
+    float32 in [0, 1), or int32 from 0 to `below`; for each of the numbers 0,
+    1 and 2 others.
+    """
+    kind = {} if below is None else {"minval": 0, "maxval": below}
+    dtype = tf.float32 if below is None else tf.int32
+
+    def draw(seed, shape):
+        seed = tf.random.split(seed, 3)[number]
+        return tf.random.stateless_uniform(shape, seed, dtype=dtype, **kind)
+
+    if seeds.shape.rank == 1:
+        return draw(seeds, shape)
+    return tf.map_fn(
+        lambda seed: draw(seed, shape[1:]), seeds, fn_output_signature=dtype
+    )
+
+
+def _choose_words(selectable, word_starts, counts, scores):
+    """Returns bool `(b, n)`, the tokens of words taken at random.
+
+    Words are taken in the order of their scores while they fit into
+    `counts`; those that are longer by themselves are left out.
+    """
+    b, n = tf.unstack(tf.shape(selectable))
+    columns = tf.range(n)[None]
+    after = tf.pad(~selectable[:, :-1], [[0, 0], [1, 0]], constant_values=True)
+    starts = selectable & (word_starts | after[:, :n])
+    words = _count(starts)
+    first = tf.math.unsorted_segment_min(
+        tf.where(starts, columns, n), words, b * (n + 1)
+    )
+    within = columns - tf.gather(first, words)
+    starts |= selectable & tf.equal(within % LONGEST_WORD, 0)
+    words = _count(starts)
+    sizes = tf.math.unsorted_segment_sum(
+        tf.cast(selectable, tf.int32), words, b * (n + 1)
+    )
+    # Column 0 would be the tokens before a row's first word: there are none.
+    sizes = tf.reshape(sizes, [b, n + 1])[:, 1:]
+    fit = (sizes > 0) & (sizes <= counts[:, None])
+    order = tf.argsort(tf.where(fit, scores, -1.0), 1, "DESCENDING")
+    sizes = tf.where(fit, sizes, 0)
+    taken = tf.cumsum(tf.gather(sizes, order, batch_dims=1), 1)
+    taken = taken <= counts[:, None]
+    taken = fit & tf.gather(taken, tf.argsort(order, 1), batch_dims=1)
+    taken = tf.pad(taken, [[0, 0], [1, 0]])
+    return selectable & tf.gather(tf.reshape(taken, [-1]), words)
+
+
+def _count(starts):
+    """Returns int32 `(b, n)`: which of `(b, n + 1)` words a token is of."""
+    b, n = tf.unstack(tf.shape(starts))
+    words = tf.cumsum(tf.cast(starts, tf.int32), 1)
+    return words + (n + 1) * tf.range(b)[:, None]
+
+
+def _choose(selectable, counts, length, scores):
     """Returns `counts[i]` random selectable columns of each row, ascending.
 
     Returns:
@@ -115,7 +184,6 @@ def _choose(selectable, counts, length, seed):
     """
     size = tf.shape(selectable)[1]
     width = tf.minimum(length, size)
-    scores = tf.random.stateless_uniform(tf.shape(selectable), seed)
     scores = tf.where(selectable, scores, -1.0)
     _, positions = tf.math.top_k(scores, width)
     is_real = tf.sequence_mask(tf.minimum(counts, width), width)

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import time
 
 import keras
@@ -17,6 +18,18 @@ import numpy as np
 import tensorflow as tf
 
 _PREFIX = "state-"
+_BROKEN = "broken-"
+_UNFINISHED = "unfinished-"
+_FACTS = "facts.json"
+_SIZES = "bytes of files"
+
+
+class NotSavedError(OSError):
+    """A state could not be written; those of before are as they were."""
+
+
+class BrokenStateError(ValueError):
+    """A state was not written whole, or changed since."""
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
@@ -25,10 +38,16 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class TrainingStates:
-    """The states of one training, of which the newest is kept.
+    """The states of one training, of which the newest are kept.
+
+    A state is a folder, written under another name and renamed when all of it
+    is on the disk: a process that is killed while it writes leaves the ones of
+    before.
 
     Args:
         folder: str, made when the first is saved.
+        keep: int, how many. With more than one, a state that turns out to be
+            broken costs the way from the one before.
 
     Example:
     ```python
@@ -39,49 +58,82 @@ class TrainingStates:
     ```
     """
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, keep: int = 1):
+        if keep < 1:
+            raise ValueError(f"`keep` must be 1 or more. Received: {keep}.")
         self.folder = pathlib.Path(folder)
+        self.keep = keep
 
-    def newest(self) -> pathlib.Path | None:
-        """Returns the folder of the newest state, `None` without one."""
+    def found(self) -> list[pathlib.Path]:
+        """Returns the folders of all states, the newest first."""
         found = [
             path
             for path in self.folder.glob(f"{_PREFIX}*")
             if path.name.removeprefix(_PREFIX).isdigit()
         ]
-        return max(found, default=None, key=_number)
+        return sorted(found, key=_number, reverse=True)
+
+    def newest(self) -> pathlib.Path | None:
+        """Returns the folder of the newest state, `None` without one."""
+        return next(iter(self.found()), None)
 
     def read_facts(self) -> dict | None:
-        """Returns what the newest state's `facts` are, `None` without one."""
-        newest = self.newest()
-        if newest is None:
-            return None
-        return json.loads((newest / "facts.json").read_text("utf-8"))
+        """Returns what the newest state's `facts` are, `None` without one.
+
+        A state whose facts cannot be read is passed over.
+        """
+        for path in self.found():
+            try:
+                return _read_facts(path)
+            except BrokenStateError:
+                continue
+        return None
 
     def save(self, model: keras.Model, step: int, facts: dict) -> None:
-        """Saves a state, whole or not at all, and removes the older ones.
+        """Saves a state, whole or not at all, and removes older ones.
 
         Args:
             model: a compiled model.
             step: int, how many batches it was trained with.
             facts: dict for JSON: whatever else must be known to go on.
+
+        Raises:
+            NotSavedError: it cannot be written. The states of before are
+                kept, and nothing is left of the new one.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        newest = self.newest()
-        number = 1 if newest is None else 1 + _number(newest)
-        temporary = self.folder / f"unfinished-{number:06}"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        _checkpoint(model).write(str(temporary / "variables"))
-        (temporary / "facts.json").write_text(
-            json.dumps({**facts, "step": step}), "utf-8"
-        )
-        os.rename(temporary, self.folder / f"{_PREFIX}{number:06}")
-        if newest is not None:
-            shutil.rmtree(newest)
+        found = self.found()
+        number = 1 + (_number(found[0]) if found else 0)
+        temporary = self.folder / f"{_UNFINISHED}{number:06}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left)
+            temporary.mkdir()
+            _checkpoint(model).write(str(temporary / "variables"))
+            sizes = {x.name: x.stat().st_size for x in temporary.iterdir()}
+            (temporary / _FACTS).write_text(
+                json.dumps({**facts, "step": step, _SIZES: sizes}), "utf-8"
+            )
+            _to_disk(temporary)
+            os.rename(temporary, self.folder / f"{_PREFIX}{number:06}")
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            kept = f"'{found[0]}' is the last one" if found else "there is none"
+            raise NotSavedError(
+                f"No state could be saved after batch {step:,} in "
+                f"'{self.folder}' ({_free(self.folder)}): "
+                f"{_first_line(error)}; {kept}."
+            ) from error
+        for path in found[self.keep - 1 :]:
+            # Not the name of a state while half of it is gone.
+            os.rename(path, temporary)
+            shutil.rmtree(temporary)
 
     def restore(self, model: keras.Model) -> dict | None:
-        """Gives a model the newest state.
+        """Gives a model the newest state that is whole.
+
+        One that is not is said on stderr, put aside as `broken-...`, and the
+        one before is taken.
 
         Args:
             model: compiled as the one that was saved.
@@ -90,21 +142,31 @@ class TrainingStates:
             The `facts`, with `"step"`; `None` where there is no state.
 
         Raises:
+            BrokenStateError: there are states, and none is whole.
             ValueError: the state is of another model or optimizer.
         """
-        newest = self.newest()
-        if newest is None:
-            return None
-        checkpoint = _checkpoint(model)
-        try:
-            status = checkpoint.read(str(newest / "variables"))
-            status.assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise ValueError(
-                f"'{newest}' is the state of another model or optimizer, or "
-                f"broken. Go on with the settings it was begun with.\n{error}"
-            ) from error
-        return self.read_facts()
+        broken = []
+        for path in self.found():
+            try:
+                facts = _read(path, model)
+            except BrokenStateError as error:
+                print(f"Passing over a state: {error}", file=sys.stderr)
+                broken.append(path)
+                continue
+            for other in broken:
+                self._put_aside(other)
+            return facts
+        if broken:
+            raise BrokenStateError(
+                f"None of the {len(broken)} states in '{self.folder}' is "
+                "whole. Delete that folder to begin from the start."
+            )
+        return None
+
+    def _put_aside(self, path):
+        aside = self.folder / f"{_BROKEN}{_number(path):06}"
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(path, aside)
 
 
 class SaveTrainingState(keras.callbacks.Callback):
@@ -134,8 +196,53 @@ class SaveTrainingState(keras.callbacks.Callback):
             self.last = time.monotonic()
 
 
+def all_finite(model: keras.Model) -> bool:
+    """Says whether all weights, and what the optimizer keeps, are numbers."""
+    return all(
+        bool(keras.ops.all(keras.ops.isfinite(variable)))
+        for variable in [*model.variables, *model.optimizer.variables]
+        if keras.backend.is_float_dtype(variable.dtype)
+    )
+
+
 def _number(path):
     return int(path.name.removeprefix(_PREFIX))
+
+
+def _read(path, model):
+    """Gives a model one state, and returns its facts."""
+    facts = _read_facts(path)
+    checkpoint = _checkpoint(model)
+    try:
+        status = checkpoint.read(str(path / "variables"))
+        status.assert_consumed()
+    except tf.errors.OpError as error:
+        raise BrokenStateError(
+            f"'{path}' cannot be read: {_first_line(error)}"
+        ) from error
+    except (AssertionError, ValueError) as error:
+        raise ValueError(
+            f"'{path}' is the state of another model or optimizer. Go on with "
+            f"the settings it was begun with.\n{error}"
+        ) from error
+    return facts
+
+
+def _read_facts(path):
+    """Returns the facts of a state whose files are as long as they were."""
+    try:
+        facts = json.loads((path / _FACTS).read_text("utf-8"))
+        for name, size in facts.pop(_SIZES, {}).items():
+            found = (path / name).stat().st_size
+            if found != size:
+                raise BrokenStateError(
+                    f"'{path / name}' has {found:,} bytes of {size:,}."
+                )
+    except (OSError, ValueError, AttributeError) as error:
+        if isinstance(error, BrokenStateError):
+            raise
+        raise BrokenStateError(f"'{path}' cannot be read: {error}") from error
+    return facts
 
 
 def _checkpoint(model):
@@ -146,3 +253,26 @@ def _checkpoint(model):
     return tf.train.Checkpoint(
         variables=[variable.value for variable in variables]
     )
+
+
+def _to_disk(folder):
+    """Waits until a folder's files are on the disk, not in memory alone."""
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _free(folder):
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return "which cannot be read"
+    return f"{free / 2**20:,.0f} MiB are free there"
+
+
+def _first_line(error):
+    message = getattr(error, "message", None) or str(error)
+    return message.strip().partition("\n")[0]

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_longformer.training.resume import NotSavedError
 from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
+from keras_longformer.training.resume import all_finite
 from keras_longformer.training.resume import epoch_order
 from keras_longformer.training.schedules import WarmupPolynomialDecay
 
@@ -111,3 +113,77 @@ def test_orders_follow_from_seed_and_epoch():
     assert (first == epoch_order(50, 1, 0)).all()
     assert (first != epoch_order(50, 1, 1)).any()
     assert (first != epoch_order(50, 2, 0)).any()
+
+
+def states_of(folder, count, keep):
+    """Saves `count` states of a model, each with other weights."""
+    states, model = TrainingStates(str(folder), keep=keep), make()
+    for number in range(1, count + 1):
+        model.layers[0].bias.assign([float(number)] * 11)
+        states.save(model, number, {})
+    return states, model
+
+
+def test_keeps_the_last_states(tmp_path):
+    states, _ = states_of(tmp_path, 4, keep=2)
+    names = [path.name for path in states.found()]
+    assert names == ["state-000004", "state-000003"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names[::-1]
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x55
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [cut, flip, lambda path: path.unlink()])
+@pytest.mark.parametrize(
+    "name", ["facts.json", "variables.index", "variables.data-00000-of-00001"]
+)
+def test_passes_over_a_broken_state(tmp_path, capsys, harm, name):
+    states, model = states_of(tmp_path, 2, keep=2)
+    path = tmp_path / "state-000002" / name
+    harm(path)
+    if name == "facts.json" and harm is flip:
+        path.write_bytes(b"\xff" + path.read_bytes())
+    assert states.restore(model)["step"] == 1
+    assert (model.layers[0].bias.numpy() == 1).all()
+    assert "state-000002" in capsys.readouterr().err
+    # It does not count as one of the states to keep.
+    states.save(model, 3, {})
+    assert [x.name[-1] for x in states.found()] == ["2", "1"]
+    assert (tmp_path / "broken-000002").is_dir()
+    for left in states.found():
+        cut(left / name)
+    with pytest.raises(ValueError, match="None of the 2 states"):
+        states.restore(model)
+
+
+@pytest.mark.parametrize("name", ["rename", "fsync"])
+def test_keeps_the_last_state_when_the_disk_is_full(
+    tmp_path, monkeypatch, name
+):
+    states, model = states_of(tmp_path, 1, keep=1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"keras_longformer.training.resume.os.{name}", full)
+        with pytest.raises(NotSavedError, match="batch 2.*MiB.*No space left"):
+            states.save(model, 2, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["state-000001"]
+    states.save(model, 2, {})
+    assert states.restore(model)["step"] == 2
+
+
+def test_says_whether_all_is_finite():
+    model = make()
+    assert all_finite(model)
+    model.layers[0].bias.assign([1.0] * 10 + [np.nan])
+    assert not all_finite(model)

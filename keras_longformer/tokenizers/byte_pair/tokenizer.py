@@ -31,6 +31,8 @@ from keras_longformer.tokenizers.special_tokens import raise_for
 
 VOCABULARY_FILE = "vocabulary.json"
 MERGES_FILE = "merges.txt"
+# Blank, newline, tab, carriage return, as the vocabulary writes bytes.
+WHITE_SPACE = ("Ġ", "Ċ", "ĉ", "č")
 
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
@@ -163,6 +165,11 @@ class LongformerTokenizer(EncoderTokenizer):
         chosen = self._tokens_in_text(None)
         ids = self._graphs.encode_words(words, chosen)
         return tf.cast(ids, self.compute_dtype)
+
+    @staticmethod
+    def starts_word(token: str) -> bool:
+        """Returns whether a token begins with white space, "Ġ" or "Ċ"."""
+        return token.startswith(WHITE_SPACE)
 
     # Vocabulary
 

@@ -178,6 +178,11 @@ class LongformerSentencePieceTokenizer(EncoderTokenizer):
         ids = self._vocabulary.tokens
         return sorted(ids[token] for token in self._vocabulary.special_tokens())
 
+    @staticmethod
+    def starts_word(token: str) -> bool:
+        """Returns whether a token begins with a blank, "▁"."""
+        return token.startswith("▁")
+
     # Vocabulary
 
     def set_proto(self, proto: bytes | PathLike | None) -> None:

@@ -204,6 +204,11 @@ class LongformerWordPieceTokenizer(EncoderTokenizer):
         end = (self.end_token,)
         return RowTokens((self.start_token,), end, end, token_types=(0, 1))
 
+    @staticmethod
+    def starts_word(token: str) -> bool:
+        """Returns whether a token is none that continues a word, "##ing"."""
+        return not token.startswith("##")
+
     # Vocabulary
 
     @property

@@ -3,9 +3,7 @@
 import os
 from collections.abc import Callable
 
-from keras_longformer.tasks.pictures import BLUE as BLUE
-from keras_longformer.tasks.pictures import GREY as GREY
-from keras_longformer.tasks.pictures import RED as RED
+GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
 
 
 def save(draw: Callable, title: str, path: str) -> None:

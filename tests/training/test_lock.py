@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from keras_longformer.finetune import lock as lock_file
-from keras_longformer.finetune.lock import BusyError
-from keras_longformer.finetune.lock import owned
+from keras_longformer.training import lock as lock_file
+from keras_longformer.training.lock import BusyError
+from keras_longformer.training.lock import owned
 
 
 def test_one_owner_at_a_time(tmp_path):

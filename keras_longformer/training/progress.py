@@ -15,6 +15,9 @@ class Progress:
         total: int, how much there is to do.
         done: int, how much of it was done before.
 
+    Attributes:
+        note: str, what else there is to say, "" for nothing.
+
     Example:
     ```python
     with Progress("Counting", 3) as progress:
@@ -26,6 +29,7 @@ class Progress:
     def __init__(self, title: str, total: int, done: int = 0):
         self.title = title
         self.total = total
+        self.note = ""
         self.done = self.before = done
         self.begin = time.monotonic()
         self.over = sys.stderr.isatty()
@@ -52,6 +56,8 @@ class Progress:
         seconds = time.monotonic() - self.begin
         share = self.done / max(self.total, 1)
         text = f"{self.title}: {self.done:,} of {self.total:,} ({share:.0%})"
+        if self.note:
+            text = f"{text}, {self.note}"
         new = self.done - self.before
         if 0 < new and self.done < self.total:
             left = seconds / new * (self.total - self.done)

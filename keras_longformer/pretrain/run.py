@@ -1,0 +1,130 @@
+"""All steps of a pretraining, one after the other."""
+
+import os
+import shutil
+import sys
+
+import keras
+
+from keras_longformer.pretrain import report
+from keras_longformer.pretrain.masked_lm import MaskedLM
+from keras_longformer.pretrain.measure import Measured
+from keras_longformer.pretrain.settings import Settings
+from keras_longformer.pretrain.training import NotFiniteError
+from keras_longformer.pretrain.training import Training
+from keras_longformer.training import writing
+from keras_longformer.training.lock import owned
+from keras_longformer.training.resume import TrainingStates
+
+LOCK = "running.json"
+OBJECTIVES = {"masked_lm": MaskedLM}
+
+
+def run(settings: Settings) -> Measured:
+    """Reads, trains, measures and writes; or goes on where it stopped.
+
+    Called again with the same settings, also after the process was killed, it
+    goes on from the last state in the output folder, and comes to the weights
+    that it would have come to: on a CPU, to the bit.
+
+    Args:
+        settings: the run's.
+
+    Returns:
+        What was measured at the end, on held-out text.
+
+    Raises:
+        ValueError, OSError: text, preset or folder cannot be used, the folder
+            has a training with other settings, a disk is full, or the loss is
+            not a number any more. The states that were saved are kept.
+        ImportError: a package that is needed is missing.
+    """
+    if settings.task not in OBJECTIVES:
+        raise ValueError(
+            f"There is no pretraining {settings.task!r}. There are: "
+            f"{', '.join(sorted(OBJECTIVES))}."
+        )
+    objective = OBJECTIVES[settings.task](settings)
+    with owned(os.path.join(settings.output, LOCK)):
+        return _train(objective, settings)
+
+
+def _train(objective, settings):
+    states = TrainingStates(
+        os.path.join(settings.output, "state"), keep=settings.keep_states
+    )
+    fingerprint = settings.fingerprint()
+    check_same(states, fingerprint, settings.output)
+    keras.utils.set_random_seed(settings.seed)
+    model = objective.open()
+    data = objective.data(model)
+    fingerprint["text"] = data.digest
+    check_same(states, fingerprint, settings.output)
+    training = Training(objective, settings, model, data, states)
+    training.compile()
+    try:
+        facts = training.run(fingerprint)
+    except NotFiniteError as error:
+        _save_last(objective, settings, model, states, error)
+        raise
+    measured = training.measure() if facts["paused"] else _last(facts)
+    report.write(
+        objective.title, list(objective.said(model)), facts, settings, measured
+    )
+    _save(objective, model, settings)
+    return measured
+
+
+def check_same(states: TrainingStates, now: dict, output: str) -> None:
+    """Raises where a folder's training was begun with other settings.
+
+    Args:
+        states: of the folder.
+        now: dict of settings; of those that are not in it nothing is said.
+        output: str, the folder.
+
+    Raises:
+        ValueError: all settings that are not the same.
+    """
+    facts = states.read_facts()
+    if facts is None:
+        return
+    before = facts["fingerprint"]
+    changed = [
+        f"  {name}: it was {before.get(name)!r}, now it is {value!r}"
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
+    if changed:
+        raise ValueError(
+            f"The training in '{output}' was begun with other settings or "
+            "text:\n" + "\n".join(changed) + "\nGo on with those of before, "
+            "or name another --output."
+        )
+
+
+def _last(facts):
+    last = facts["history"][-1]
+    return Measured(*(last[name] for name in Measured._fields))
+
+
+def _save_last(objective, settings, model, states, error):
+    """Writes the model of the last good state, to go on from."""
+    try:
+        if states.restore(model) is None:
+            return
+        _save(objective, model, settings)
+    except (OSError, ValueError) as problem:
+        print(f"{problem}", file=sys.stderr)
+        return
+    folder = os.path.join(settings.output, "model")
+    error.args = (f"{error} Its model is in '{folder}', for --preset.",)
+
+
+def _save(objective, model, settings):
+    """Writes the model as a preset."""
+    temporary = os.path.join(settings.output, "unfinished-model")
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.makedirs(temporary)
+    objective.finished(model).save_to_preset(temporary)
+    writing.replace_folder(temporary, os.path.join(settings.output, "model"))

@@ -1,0 +1,325 @@
+"""Keras' `fit` over all updates, so that it can be killed and gone on with."""
+
+import json
+import math
+import os
+import sys
+import time
+
+import keras
+import tensorflow as tf
+
+from keras_longformer.pretrain.measure import Measure
+from keras_longformer.pretrain.measure import Measured
+from keras_longformer.pretrain.objective import Data
+from keras_longformer.pretrain.objective import Objective
+from keras_longformer.pretrain.settings import Settings
+from keras_longformer.training.progress import Progress
+from keras_longformer.training.resume import NotSavedError
+from keras_longformer.training.resume import TrainingStates
+from keras_longformer.training.resume import all_finite
+from keras_longformer.training.schedules import WarmupPolynomialDecay
+
+# Batches in a row without a number after which float16 is given up: the loss
+# scale, halved by each, has come from 2**15 to nothing.
+MOST_SKIPPED = 20
+
+
+class NotFiniteError(ValueError):
+    """The loss, or a weight, is not a number any more."""
+
+
+class Training:
+    """One run's training.
+
+    Args:
+        objective, settings, model, data: what to train.
+        states: where it is saved.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        settings: Settings,
+        model: keras.Model,
+        data: Data,
+        states: TrainingStates,
+    ):
+        self.objective = objective
+        self.settings = settings
+        self.model = model
+        self.data = data
+        self.states = states
+        self.total = settings.updates * settings.accumulation_steps
+        self._measure = Measure(model, data.characters_per_token)
+
+    def compile(self) -> None:
+        """Compiles with AdamW and the paper's schedule."""
+        settings, model = self.settings, self.model
+        if settings.train_only == "positions":
+            free = {id(weight) for weight in self.objective.positions(model)}
+            for weight in model.trainable_weights:
+                weight.trainable = id(weight) in free
+        steps = settings.accumulation_steps
+        optimizer = keras.optimizers.AdamW(
+            WarmupPolynomialDecay(
+                settings.peak,
+                total_steps=settings.updates,
+                warmup_steps=settings.warmup_updates,
+                power=settings.power,
+                accumulation_steps=steps,
+            ),
+            beta_2=0.98,  # RoBERTa's, as the next.
+            epsilon=1e-6,
+            weight_decay=settings.weight_decay,
+            global_clipnorm=settings.clip_norm or None,
+            gradient_accumulation_steps=steps if steps > 1 else None,
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        if model.dtype_policy.compute_dtype == "float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        model.compile(
+            optimizer=optimizer,
+            loss=self.objective.loss(),
+            metrics=[],
+            weighted_metrics=[],
+        )
+        optimizer.build(model.trainable_variables)
+
+    def run(self, fingerprint: dict) -> dict:
+        """Trains until all updates are done or the time is over.
+
+        Args:
+            fingerprint: dict, kept with each state.
+
+        Returns:
+            Dict of `history`, a dict for each measurement; `step`, the batches
+            in all; `seconds` of training, those before it was interrupted
+            included; `paused`, whether time was over.
+
+        Raises:
+            NotFiniteError: the loss is not a number any more. The last state
+                is one in which it was.
+            NotSavedError: what came out in the end could not be saved.
+            ValueError: the state is of another model; or text cannot be read.
+        """
+        facts = self.states.restore(self.model)
+        if facts is None:
+            facts = {"history": [], "seconds": 0.0}
+            step = 0
+        else:
+            step = facts.pop("step")
+            done = step // self.settings.accumulation_steps
+            print(
+                f"Going on after update {done:,} of {self.settings.updates:,}.",
+                flush=True,
+            )
+        facts["fingerprint"] = json.loads(json.dumps(fingerprint))
+        watch = Watch(self, step, facts)
+        if not facts["history"]:
+            watch.measure()
+        if step < self.total:
+            self._fit(watch)
+        paused = watch.step < self.total
+        return {**facts, "step": watch.step, "paused": paused}
+
+    def measure(self) -> Measured:
+        """Measures the model on held-out text."""
+        return self._measure(
+            self.data.validation.dataset(0), self.data.validation_batches
+        )
+
+    def _fit(self, watch):
+        try:
+            self.model.fit(
+                self.data.train.dataset(watch.step),
+                steps_per_epoch=self.total - watch.step,
+                verbose=0,
+                shuffle=False,
+                callbacks=[watch],
+            )
+        except tf.errors.OpError as error:
+            failure = self.data.failure()
+            if failure is None:
+                raise
+            raise ValueError(
+                f"The text cannot be read on: {failure}\n{watch.kept()}"
+            ) from error
+        finally:
+            watch.close()
+
+
+class Watch(keras.callbacks.Callback):
+    """Counts batches, and does what is to be done between two.
+
+    Args:
+        training: the `Training`.
+        step: int, batches before this `fit`.
+        facts: dict, as `TrainingStates.save` takes it.
+    """
+
+    def __init__(self, training: Training, step: int, facts: dict):
+        super().__init__()
+        settings = training.settings
+        self.training = training
+        self.settings = settings
+        self.set_model(training.model)
+        self.step = step
+        self.facts = facts
+        self.accumulation_steps = settings.accumulation_steps
+        self.losses = []
+        self.skipped = 0
+        self.begin = self.saved = time.monotonic()
+        self.seconds_before = facts["seconds"]
+        self.progress = Progress(
+            "Updates", settings.updates, step // self.accumulation_steps
+        )
+        self.curves = tf.summary.create_file_writer(
+            os.path.join(settings.output, "tensorboard", "train")
+        )
+        self.held_out = tf.summary.create_file_writer(
+            os.path.join(settings.output, "tensorboard", "validation")
+        )
+
+    @property
+    def update(self) -> int:
+        """How many updates are done."""
+        return self.step // self.accumulation_steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Keras' logs are means since then: of this batch alone.
+        self.model.reset_metrics()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        self._check(float(logs["loss"]))
+        is_update = self.step % self.accumulation_steps == 0
+        if is_update:
+            self._write_curves()
+            self.progress(1)
+        settings, now = self.settings, time.monotonic()
+        is_last = self.step == self.training.total
+        if is_update and (
+            is_last or self.update % settings.validate_every == 0
+        ):
+            self.measure()
+        is_over = settings.minutes is not None and (
+            now - self.begin >= 60 * settings.minutes
+        )
+        if is_last or is_over:
+            self.save()
+            self.model.stop_training = True
+        elif now - self.saved >= 60 * settings.save_minutes:
+            try:
+                self.save()
+            except NotSavedError as error:
+                # Days of work may be ahead, in which the disk gets room.
+                print(
+                    f"{error} Training goes on, and tries it again in "
+                    f"{settings.save_minutes:g} minutes.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                self.saved = time.monotonic()
+
+    def measure(self) -> None:
+        """Measures the model on held-out text, for curves and report."""
+        measured = self.training.measure()
+        if not math.isfinite(measured.bits_per_token):
+            raise NotFiniteError(
+                "Held-out text is predicted with "
+                f"{measured.bits_per_token} bits per token after update "
+                f"{self.update:,}: a weight is not a number.\n{self.kept()}"
+            )
+        self.facts["history"].append(
+            {
+                "update": self.update,
+                **measured._asdict(),
+                "train_bits_per_token": self.facts.get("train_bits"),
+                "seconds": self._seconds(),
+            }
+        )
+        with self.held_out.as_default(step=self.update):
+            for name, value in measured._asdict().items():
+                tf.summary.scalar(name, value)
+        self.held_out.flush()
+        print(
+            f"Update {self.update:,}: held-out bits per token "
+            f"{measured.bits_per_token:.4f}, per character "
+            f"{measured.bits_per_character:.4f}, perplexity "
+            f"{measured.perplexity:.4g}",
+            flush=True,
+        )
+
+    def save(self) -> None:
+        """Saves a state, if all in it are numbers.
+
+        Raises:
+            NotSavedError, NotFiniteError: it is not saved.
+        """
+        if not all_finite(self.model):
+            raise NotFiniteError(
+                f"A weight is not a number after update {self.update:,}, and "
+                f"is not saved.\n{self.kept()}"
+            )
+        self.facts["seconds"] = self._seconds()
+        self.training.states.save(self.model, self.step, self.facts)
+        self.saved = time.monotonic()
+
+    def kept(self) -> str:
+        """Returns a sentence: what there is to go back to."""
+        newest = self.training.states.newest()
+        if newest is None:
+            return "No state was saved yet."
+        step = self.training.states.read_facts()["step"]
+        done = step // self.accumulation_steps
+        return f"The last good state, of update {done:,}, is kept: '{newest}'."
+
+    def close(self) -> None:
+        """Ends the curves and the line of progress."""
+        self.progress.__exit__()
+        self.curves.close()
+        self.held_out.close()
+
+    def _check(self, loss):
+        """Notes a batch's loss, and raises if it is not a number."""
+        if math.isfinite(loss):
+            self.losses.append(loss)
+            self.skipped = 0
+            return
+        self.skipped += 1
+        scaled = isinstance(
+            self.model.optimizer, keras.optimizers.LossScaleOptimizer
+        )
+        # Where losses are scaled, such a batch changes no weight.
+        if scaled and self.skipped < MOST_SKIPPED:
+            return
+        way_out = "a lower --learning-rate"
+        if self.model.dtype_policy.compute_dtype == "float16":
+            way_out += ", or --dtype mixed_bfloat16"
+        raise NotFiniteError(
+            f"The loss of update {self.update + 1:,} is {loss}"
+            + (f", for {self.skipped} batches in a row" if scaled else "")
+            + f". {self.kept()} The same settings would come to the same: "
+            f"take {way_out}, with another --output."
+        )
+
+    def _write_curves(self):
+        if not self.losses:
+            return
+        nats = sum(self.losses) / len(self.losses)
+        self.losses = []
+        bits = nats / math.log(2)
+        self.facts["train_bits"] = bits
+        rate = float(self.model.optimizer.learning_rate)
+        tokens = self.settings.batch_size * self.training.data.tokens_per_row
+        done = self.progress.done - self.progress.before + 1
+        speed = done * tokens / (time.monotonic() - self.begin)
+        self.progress.note = f"{bits:.3f} bits, {speed:,.0f} tokens/s"
+        with self.curves.as_default(step=self.update):
+            tf.summary.scalar("bits_per_token", bits)
+            tf.summary.scalar("learning_rate", rate)
+            tf.summary.scalar("tokens_per_second", speed)
+
+    def _seconds(self):
+        return self.seconds_before + time.monotonic() - self.begin

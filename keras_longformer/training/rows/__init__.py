@@ -1,0 +1,1 @@
+"""Tokens of a corpus to rows, and rows to masked batches."""
