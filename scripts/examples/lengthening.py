@@ -3,7 +3,7 @@
 Command:
     python scripts/examples/lengthening.py [--text ../shared/data/charlm]
         [--output saved_models/lengthening] [--report FOLDER] [--seeds 3]
-        [--updates 1600] [--long-updates 40,160] [--layers 3] [--width 128]
+        [--updates 2400] [--long-updates 40,120] [--layers 3] [--width 128]
         [--quick]
 
 For each seed: trains a small RoBERTa on rows of 128 tokens of real text; makes
@@ -55,10 +55,10 @@ class Settings:
     # More masked tokens than RoBERTa's 15 % teach a small model faster; longer
     # rows, and what is measured, have 15 %.
     short_selection_rate: float = 0.3
-    short_updates: int = 1600
-    short_batch_size: int = 16
+    short_updates: int = 2400
+    short_batch_size: int = 8
     short_peak: float = 2e-3  # The highest learning rate.
-    long_updates: tuple[int, ...] = (40, 160)
+    long_updates: tuple[int, ...] = (40, 120)
     long_batch_size: int = 4
     long_peak: float = 5e-4
     positions_peak: float = 5e-3

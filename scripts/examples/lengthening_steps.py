@@ -13,15 +13,15 @@ import numpy as np
 import quickstart_text
 import small_models
 import tensorflow as tf
-from keras_longformer.pretrain.measure import Measured
-from keras_longformer.pretrain.measure import measure
-from keras_longformer.training.corpus import Corpus
-from keras_longformer.training.corpus import prepare_corpus
 from small_models import write as write
 
 import keras_longformer as klf
 from keras_longformer import pretrain
+from keras_longformer.pretrain.measure import Measure
+from keras_longformer.pretrain.measure import Measured
 from keras_longformer.tasks.masked_lm.metrics import masked_blocks
+from keras_longformer.training.corpus import Corpus
+from keras_longformer.training.corpus import prepare_corpus
 
 HELD_OUT = 0.1  # Of each file, its last part.
 
@@ -271,4 +271,4 @@ def measured(model, made: Made, parts: int) -> Measured:
     data = masked_blocks(made.blocks, made.tokenizer, parts=parts, seed=0)
     batch_size = max(1, 4096 // data[0]["token_ids"].shape[1])
     batches = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
-    return measure(model, batches, len(batches), made.characters_per_token)
+    return Measure(model, made.characters_per_token)(batches, len(batches))
