@@ -21,9 +21,10 @@ from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.weights.readers import HUB_SCHEME
 from keras_longformer.weights.readers import Folder
 
-# float32. Measured, this package's 12 layers differ from transformers' by 4e-6
-# in hidden states; logits are sums of as many products as the width.
-TOLERANCES = {"hidden_states": 1e-4, "global_token": 1e-4, "logits": 1e-3}
+# float32. Measured with the sizes of base and random weights three times as
+# large as RoBERTa's: up to 9e-6, 1e-4 (a Longformer's own global projections)
+# and 2e-5. What is wrong shows by far more.
+TOLERANCES = {"hidden_states": 1e-4, "global_token": 1e-3, "logits": 1e-3}
 MOST_COLUMNS = 32  # Tokens of a row whose logits are compared.
 SECONDS = 3600  # The most that transformers may take.
 

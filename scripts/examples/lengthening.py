@@ -18,8 +18,8 @@ The text is all `.txt` below a folder, of each file its last tenth held out; or
 where there is no such folder.
 
 Writes `table5.md`, `.json` and `.png` into `--report`, by default the output
-folder, after every seed. Started again, it goes on with the first seed that is
-not done.
+folder, after every seed. Started again with the same arguments, it goes on
+where it stopped.
 
 Time and memory: about 25 minutes and 2 GiB on 2 cores that are otherwise idle.
 
@@ -30,10 +30,10 @@ alone in between.
 
 import argparse
 import dataclasses
-import gc
 import json
 import os
 import pathlib
+import shutil
 import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -154,24 +154,18 @@ def run(settings: Settings, text: str, output: str, report: str, seeds: int):
 
     os.makedirs(report, exist_ok=True)
     made = lengthening_steps.prepare(settings, text, output)
-    path = pathlib.Path(output, "seeds.json")
-    key = json.dumps([dataclasses.asdict(settings), made.facts])
-    done = json.loads(path.read_text()) if path.is_file() else {}
-    if done.get("key") != key:
-        done = {"key": key, "seeds": []}
-    results = None
+    key = json.dumps([dataclasses.asdict(settings), made.facts], indent=1)
+    path = pathlib.Path(output, "settings.json")
+    if not path.is_file() or path.read_text() != key:
+        for folder in pathlib.Path(output).glob("seed-*"):
+            shutil.rmtree(folder)
+        lengthening_steps.write(path, key)
+    done = []
     for seed in range(seeds):
-        if seed >= len(done["seeds"]):
-            print(f"\nSeed {seed}", flush=True)
-            folder = os.path.join(output, f"seed-{seed}")
-            done["seeds"].append(
-                lengthening_steps.one_seed(settings, made, folder, seed)
-            )
-            lengthening_steps.write(path, json.dumps(done, indent=1) + "\n")
-            gc.collect()
-        results = lengthening_report.Results(
-            settings, made.facts, done["seeds"][: seed + 1]
-        )
+        print(f"\nSeed {seed}", flush=True)
+        folder = os.path.join(output, f"seed-{seed}")
+        done.append(lengthening_steps.one_seed(settings, made, folder, seed))
+        results = lengthening_report.Results(settings, made.facts, done)
         lengthening_report.write(results, report)
     return results
 

@@ -1,6 +1,7 @@
 """What each seed of the lengthening trains and measures."""
 
 import gc
+import json
 import os
 import pathlib
 import shutil
@@ -87,20 +88,13 @@ def prepare(settings, text: str, output: str) -> Made:
     train, held_out = read_texts(text, settings.piece)
     tokenizer = small_models.train_tokenizer(train, settings.vocabulary_size)
     folders = []
+    os.makedirs(output, exist_ok=True)
     for name, texts in (("train", train), ("held-out", held_out)):
-        # A file a document.
-        folder = pathlib.Path(output, "text", name)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for i, each in enumerate(texts):
-            write(folder / f"{i:05}.txt", each)
+        path = os.path.join(output, f"{name}.jsonl")
+        write(path, "".join(json.dumps({"text": x}) + "\n" for x in texts))
         corpus = os.path.join(output, f"corpus-{name}")
         shutil.rmtree(corpus, ignore_errors=True)
-        prepare_corpus(
-            [str(path) for path in sorted(folder.iterdir())],
-            tokenizer,
-            corpus,
-        )
+        prepare_corpus([path], tokenizer, corpus)
         folders.append(corpus)
     blocks, per_token = masked_lms.evaluation_blocks(
         held_out,
@@ -124,50 +118,55 @@ def prepare(settings, text: str, output: str) -> Made:
 
 
 def one_seed(settings, made: Made, folder: str, seed: int) -> dict:
-    """Trains and measures all models of one seed.
+    """Trains and measures all models of one seed, or those that are not done.
 
     Returns:
         Dict of `bits`, bits a token by the model's name, `weights`, a short
         model's, and `seconds`.
     """
-    begin = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
-    bits = {}
+    path = pathlib.Path(folder, "measured.json")
+    done = {"bits": {}, "weights": 0, "seconds": 0.0}
+    if path.is_file():
+        done = json.loads(path.read_text())
+    os.makedirs(folder, exist_ok=True)
+    begin = time.monotonic() - done["seconds"]
 
-    def note(name, model, parts=1):
-        found = measured(model, made, parts)
-        bits[name] = found.bits_per_token
-        print(f"  {name:28}{found.bits_per_token:8.3f} bits", flush=True)
+    def note(name, open_it, parts=1):
+        if name in done["bits"]:
+            return
+        model = open_it()
+        done["bits"][name] = measured(model, made, parts).bits_per_token
+        done["weights"] = done["weights"] or model.count_params()
+        done["seconds"] = time.monotonic() - begin
+        write(path, json.dumps(done, indent=1) + "\n")
+        print(f"  {name:28}{done['bits'][name]:8.3f} bits", flush=True)
+        gc.collect()
 
-    roberta, weights = train_short(settings, made, folder, seed)
+    roberta = train_short(settings, made, folder, seed)
     factor = settings.length_factor
-    note("short", open_model(roberta, settings, None), factor)
+    note("short", lambda: open_model(roberta, settings, None), factor)
     for positions in ("random", "sinusoidal", "copy"):
-        note(positions, open_model(roberta, settings, positions))
-    trainings = [
-        (f"copy, {updates} updates", updates, "all")
-        for updates in settings.long_updates
-    ]
-    trainings.append(("copy, only positions", trainings[-1][1], "positions"))
-    for name, updates, train_only in trainings:
-        model = train_long(
+        note(positions, lambda p=positions: open_model(roberta, settings, p))
+    few, many = settings.long_updates
+
+    def trained(updates, train_only="all"):
+        return lambda: train_long(
             settings, made, folder, seed, roberta, updates, train_only
         )
-        note(name, model)
-        if name == trainings[-2][0]:
-            # What is due to more text alone.
-            note(f"{name}, in parts", model, factor)
-        model = None
-        gc.collect()
-    return {
-        "bits": bits,
-        "weights": weights,
-        "seconds": time.monotonic() - begin,
-    }
+
+    note(f"copy, {few} updates", trained(few))
+    note(f"copy, {many} updates", trained(many))
+    # What is due to more text alone.
+    note(f"copy, {many} updates, in parts", trained(many), factor)
+    note("copy, only positions", trained(many, "positions"))
+    return done
 
 
 def train_short(settings, made, folder, seed):
-    """Trains a small RoBERTa; returns its folder and its weights' number."""
+    """Trains a small RoBERTa; returns its folder."""
+    roberta = os.path.join(folder, "roberta")
+    if os.path.isdir(roberta):
+        return roberta
     keras.utils.set_random_seed(seed)
     backbone = small_models.make_backbone(
         made.tokenizer,
@@ -182,7 +181,7 @@ def train_short(settings, made, folder, seed):
     )
     masked_lms.start_positions(backbone, seed)
     start = os.path.join(folder, "start")
-    os.makedirs(start)
+    os.makedirs(start, exist_ok=True)
     klf.LongformerMaskedLM(
         backbone,
         preprocessor=klf.LongformerMaskedLMPreprocessor(
@@ -201,9 +200,9 @@ def train_short(settings, made, folder, seed):
         mask_selection_rate=settings.short_selection_rate,
     )
     model = klf.LongformerMaskedLM.from_preset(trained)
-    roberta = os.path.join(folder, "roberta")
-    masked_lms.save_as_roberta(model, roberta)
-    return roberta, model.count_params()
+    masked_lms.save_as_roberta(model, f"{roberta}.unfinished")
+    os.rename(f"{roberta}.unfinished", roberta)
+    return roberta
 
 
 def train_long(settings, made, folder, seed, roberta, updates, train_only):
@@ -227,7 +226,10 @@ def train_long(settings, made, folder, seed, roberta, updates, train_only):
 
 
 def train(settings, made, output, seed, *, updates, batch_size, **options):
-    """Runs one pretraining; returns the preset that it wrote."""
+    """Runs one pretraining, or goes on with it; returns its preset."""
+    preset = os.path.join(output, "model")
+    if os.path.isdir(preset):
+        return preset
     pretrain.run(
         pretrain.Settings(
             train=(made.train,),
@@ -242,14 +244,14 @@ def train(settings, made, output, seed, *, updates, batch_size, **options):
             power=1.0,
             packing="crossing",
             dropout=0.0,
-            save_minutes=5.0,
+            save_minutes=2.0,
             keep_states=1,
             seed=seed,
             **options,
         )
     )
     shutil.rmtree(os.path.join(output, "state"), ignore_errors=True)
-    return os.path.join(output, "model")
+    return preset
 
 
 def open_model(roberta: str, settings, positions: str | None):
