@@ -21,4 +21,7 @@ cd "$checkout"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 # In processes side by side: what tests do most is making graphs, in one thread.
-exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"
+# In the order of folders, as files of few tests, which xdist would take last,
+# are those that take long.
+exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+    --no-loadscope-reorder "$@"

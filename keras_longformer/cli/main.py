@@ -20,6 +20,7 @@ from importlib import metadata
 
 COMMANDS = (
     "convert",
+    "prepare-corpus",
     "pretrain",
     "finetune",
     "evaluate",

@@ -24,6 +24,7 @@ class Case:
         segments: ints, the lengths of a row's documents, the last of them as
             long as is left; the second row is one shorter in the first. `None`
             for an argument that is not given.
+        positions: bool, whether there are relative positions.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     key_mask: str | None = None
     dtype: str = "float32"
     segments: tuple | None = None
+    positions: bool = False
 
     b: int = 2
     h: int = 3
@@ -80,6 +82,11 @@ class Case:
                 inputs["global_segment_ids"] = rng.integers(
                     0, len(self.segments) + 1, shape, np.int32
                 )
+        if self.positions:
+            rows = self.window_size // (2 if self.causal else 1) + 1
+            inputs["position_query"] = normal(self.n)
+            values = rng.normal(size=(rows, self.h, self.d))
+            inputs["position_key"] = values.astype(dtype)
         return inputs
 
     def _segment_ids(self):
@@ -140,6 +147,25 @@ CASES = [
     Case("segments-dilation", segments=(5, 17), dilation=(2, 1, 3), g=2),
     Case("segments-chunks", n=LONG, window_size=22, segments=(100, 150), g=3),
     Case("segments-bfloat16", segments=(5, 17), g=2, dtype="bfloat16"),
+    Case("positions", positions=True),
+    Case("positions-one-token", positions=True, n=1),
+    Case("positions-short", positions=True, n=3, window_size=14),
+    Case("positions-causal", positions=True, causal=True, key_mask="right"),
+    Case("positions-chunks", positions=True, n=LONG, window_size=22),
+    Case("positions-wide", positions=True, n=401, window_size=386, causal=True),
+    Case("positions-dilation", positions=True, dilation=3, key_mask="some"),
+    Case(
+        "positions-dilation-per-head",
+        positions=True,
+        dilation=(4, 1, 2),
+        causal=True,
+        key_mask="left",
+    ),
+    Case("positions-segments", positions=True, segments=(5, 17), dilation=2),
+    Case("positions-all-padding", positions=True, key_mask="none"),
+    Case("positions-bfloat16", positions=True, n=LONG, dtype="bfloat16"),
+    Case("positions-float64", positions=True, n=LONG, dtype="float64"),
+    Case("positions-float16", positions=True, dtype="float16"),
     Case("float64", dtype="float64", g=3, key_mask="some"),
     Case("float64-chunks", n=LONG, dtype="float64"),
     Case("bfloat16", dtype="bfloat16", g=3, key_mask="some"),

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_longformer.ops import chunked
 from keras_longformer.ops import native
 from keras_longformer.ops import reference
+from keras_longformer.ops.positions import check_positions
 
 IMPLEMENTATIONS = {
     "native": native,
@@ -36,6 +37,8 @@ def window_attention(
     global_key_mask: tf.Tensor | None = None,
     segment_ids: tf.Tensor | None = None,
     global_segment_ids: tf.Tensor | None = None,
+    position_query: tf.Tensor | None = None,
+    position_key: tf.Tensor | None = None,
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
@@ -80,6 +83,16 @@ def window_attention(
         global_segment_ids: int32 `(b, g)`, the segments of the global keys,
             wanted where there are both. A global key is seen by its own
             segment only.
+        position_query: float `(b, n, h, d)`, unscaled, in `query`'s dtype: the
+            queries of the distances. With it, the score of a query and a key
+            is `(query . key + position_query . position_key[t]) / sqrt(d)`,
+            the relative positions of Transformer-XL. Not with global keys.
+        position_key: float `(o, h, d)`, wanted with `position_query`: a row
+            for each key of a window, `window_size + 1` of them, or
+            `window_size // 2 + 1` if causal. Row `t` is for the key that lies
+            `(window_size // 2 - t) * dilation` tokens before the query: the
+            first for the farthest in the past, row `window_size // 2` for the
+            token itself.
         dropout_rate: float in [0, 1), the share of probabilities dropped.
         dropout_seed: int32 `(2,)`, wanted where `dropout_rate` is not 0. The
             same seed drops the same probabilities.
@@ -148,6 +161,14 @@ def window_attention(
             "`global_segment_ids` is for global keys of rows with "
             "`segment_ids`. Give it where both are given, and only there."
         )
+    position_query, position_key = check_positions(
+        position_query,
+        position_key,
+        query,
+        window_size=window_size,
+        causal=causal,
+        has_globals=global_key is not None,
+    )
     _check_dropout(dropout_rate, dropout_seed)
     implementation = _choose(
         implementation,
@@ -155,6 +176,7 @@ def window_attention(
         dropout_rate=dropout_rate,
         return_scores=return_scores,
         has_segments=has_segments,
+        has_positions=position_key is not None,
     )
     return IMPLEMENTATIONS[implementation].window_attention(
         query,
@@ -169,6 +191,8 @@ def window_attention(
         global_key_mask=global_key_mask,
         segment_ids=segment_ids,
         global_segment_ids=global_segment_ids,
+        position_query=position_query,
+        position_key=position_key,
         dropout_rate=dropout_rate,
         dropout_seed=dropout_seed,
         return_scores=return_scores,

@@ -48,6 +48,8 @@ class _Tensors(NamedTuple):
     global_key_mask: tf.Tensor | None  # (b, g)
     segment_ids: tf.Tensor | None  # (b, n)
     global_segment_ids: tf.Tensor | None  # (b, g)
+    position_query: tf.Tensor | None  # (b, n, h, d)
+    position_key: tf.Tensor | None  # (o, h, d)
 
 
 def window_attention(
@@ -64,6 +66,8 @@ def window_attention(
     global_key_mask=None,
     segment_ids=None,
     global_segment_ids=None,
+    position_query=None,
+    position_key=None,
     dropout_rate=0.0,
     dropout_seed=None,
     return_scores=False,
@@ -74,7 +78,8 @@ def window_attention(
     `O(n * (window_size + CHUNK_SIZE + g) * h)` for the scores, and
     `1 + window_size / CHUNK_SIZE` times their own size for the gathered keys
     and values. Up to `window_size + CHUNK_SIZE` tokens are a single chunk,
-    where `n` takes the window's place in both.
+    where `n` takes the window's place in both. Positions take as much again
+    for their scores.
     """
     tensors = _Tensors(
         query,
@@ -86,6 +91,8 @@ def window_attention(
         global_key_mask,
         segment_ids,
         global_segment_ids,
+        position_query,
+        position_key,
     )
     options = dict(
         reach=window_size // 2,
@@ -114,6 +121,10 @@ def _by_head(tensors, dilation, options):
             value=take(tensors.value),
             global_key=take(tensors.global_key),
             global_value=take(tensors.global_value),
+            position_query=take(tensors.position_query),
+            position_key=_optional(
+                tf.gather, tensors.position_key, indices=heads, axis=1
+            ),
         )
         groups.append(_by_phase(group, step, options))
         order += heads
@@ -161,6 +172,8 @@ def _by_phase(tensors, dilation, options):
         global_key_mask=repeat(tensors.global_key_mask),
         segment_ids=_optional(split, tensors.segment_ids),
         global_segment_ids=repeat(tensors.global_segment_ids),
+        position_query=_optional(split, tensors.position_query),
+        position_key=tensors.position_key,
     )
     if options["dropout_seed"] is not None:  # its own for each dilation
         seed = options["dropout_seed"] + [0, dilation]
@@ -225,11 +238,15 @@ def _attend_chunks(
     Returns:
         float `(b, n, h, d)`, and `(b, n, h, g + 2 * reach + 1)` or `None`.
     """
-    query = tensors.query * tensors.query.shape[-1] ** -0.5
-    b, n, h, d = (_size(query, axis) for axis in range(4))
+    b, n, h, d = (_size(tensors.query, axis) for axis in range(4))
     g = 0 if tensors.global_key is None else _size(tensors.global_key, 1)
-    query = tf.pad(query, [[0, 0], [0, chunks * size - n], [0, 0], [0, 0]])
-    query = tf.reshape(_heads_first(query), [b, h, chunks, size, d])
+
+    def cut(x):  # (b, n, h, d) -> (b, h, c, q, d), scaled
+        x *= x.shape[-1] ** -0.5
+        x = tf.pad(x, [[0, 0], [0, chunks * size - n], [0, 0], [0, 0]])
+        return tf.reshape(_heads_first(x), [b, h, chunks, size, d])
+
+    query = cut(tensors.query)
 
     steps = tf.range(-left, size + right + spare)
     key_index = tf.range(chunks)[:, None] * size + steps
@@ -244,6 +261,17 @@ def _attend_chunks(
     scores = tf.einsum("bhcqd,bhckd->bhcqk", query, keys)
     softmax_dtype = tf.float64 if query.dtype == tf.float64 else tf.float32
     scores = tf.cast(scores, softmax_dtype) + tf.cast(bias, softmax_dtype)
+    if tensors.position_key is not None:
+        position_scores = _position_scores(
+            cut(tensors.position_query),
+            tensors.position_key,
+            n,
+            _size(scores, -1),
+            left,
+            reach,
+            causal,
+        )
+        scores += tf.cast(position_scores, softmax_dtype)
     probabilities = tf.cast(tf.nn.softmax(scores), query.dtype)
     dropped = masks.drop(probabilities, dropout_rate, dropout_seed)
     values = windows(tensors.value, tensors.global_value)
@@ -263,6 +291,46 @@ def _attend_chunks(
     band = _band(probabilities[..., g:], left, right, reach)
     band = tf.concat([probabilities[..., :g], band], axis=-1)
     return join(outputs), join(band)
+
+
+def _position_scores(query, key, n, columns, left, reach, causal):
+    """Scores of the distances, where `scores` has those keys.
+
+    Each query meets each row of `key` once. Read row by row with one column
+    less, each row of a matrix shifts by one, with zeros around it:
+
+        a a a 0 0 0        a a a 0 0
+        b b b 0 0 0   ->   0 b b b 0
+        c c c 0 0 0        0 0 c c c
+
+    Args:
+        query: float `(b, h, c, q, d)`.
+        key: float `(o, h, d)`, the rows of a window's keys.
+        n: int or int32 scalar, the length. Farther keys are left out.
+        columns: int or int32 scalar, gathered keys.
+        left: int or int32 scalar, keys before the chunk's first query.
+        reach, causal: the window.
+
+    Returns:
+        float `(b, h, c, q, columns)`. What lies outside of a window has the
+        score of some other distance, or 0.
+    """
+    if tf.is_tensor(n):
+        past = tf.maximum(tf.minimum(reach, n - 1), 0)
+    else:
+        past = max(min(reach, n - 1), 0)
+    future = 0 if causal else past
+    key = key[reach - past : reach + future + 1]
+    x = tf.einsum("bhcqd,ohd->bhcqo", query, key)
+    b, h, c, q, rows = (_size(x, axis) for axis in range(5))
+    # The first query's own column is `left`, and its own row is `past`.
+    first = past - left
+    padding = columns + first + 1 - rows
+    x = tf.pad(x, [[0, 0]] * 4 + [[0, padding]])
+    x = tf.reshape(x, [b, h, c, q * (columns + first + 1)])
+    x = x[..., first : first + q * (columns + first)]
+    x = tf.reshape(x, [b, h, c, q, columns + first])
+    return x[..., :columns]
 
 
 def _visible(tensors, key_index, size, left, reach, causal):

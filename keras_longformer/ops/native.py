@@ -53,6 +53,7 @@ def reason_against(
     dropout_rate: float = 0.0,
     return_scores: bool = False,
     has_segments: bool = False,
+    has_positions: bool = False,
 ) -> str | None:
     """Says why the kernel cannot do this, or `None` where it can."""
     if query.shape[2] is None:
@@ -63,6 +64,8 @@ def reason_against(
         return "it never holds the scores that it should return"
     if has_segments and _device() == "CUDA":
         return "on a GPU its windows do not stop at segments' borders"
+    if has_positions and _device() == "CUDA":
+        return "on a GPU its scores have no positions"
     return _KERNELS[_device()].reason_against(query)
 
 
@@ -101,6 +104,8 @@ def window_attention(
     global_key_mask: tf.Tensor | None = None,
     segment_ids: tf.Tensor | None = None,
     global_segment_ids: tf.Tensor | None = None,
+    position_query: tf.Tensor | None = None,
+    position_key: tf.Tensor | None = None,
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
@@ -129,6 +134,7 @@ def window_attention(
         dropout_rate=dropout_rate,
         return_scores=return_scores,
         has_segments=segment_ids is not None,
+        has_positions=position_key is not None,
     )
     if reason is not None:
         raise NotImplementedError(
@@ -149,6 +155,7 @@ def window_attention(
     no_mask = tf.zeros((0, 0), tf.bool)
     none = tf.zeros((0, 0), tf.int32)
     no_tokens = tf.zeros((0, 0, 0, 0), query.dtype)
+    positions = () if position_key is None else (position_query, position_key)
     return _attend(
         (
             query,
@@ -161,6 +168,7 @@ def window_attention(
             none if segment_ids is None else segment_ids,
             none if global_segment_ids is None else global_segment_ids,
         ),
+        positions,
         options,
         platforms(query),
     )
@@ -173,7 +181,9 @@ def _device():
     return "CUDA" if gpu else "CPU"
 
 
-def _attend(tensors, options, platforms):
+def _attend(tensors, positions, options, platforms):
+    count = len(tensors)
+
     def call(operands, step):
         return custom_call.call(
             operands,
@@ -188,18 +198,26 @@ def _attend(tensors, options, platforms):
     @tf.custom_gradient
     def attend(*tensors):
         output, log_sum = call(tensors, "forward")
+        operands, positions = tensors[:count], tensors[count:]
 
         def backward(output_gradient):
             gradients = _first_derivative(
                 lambda *operands: call(operands, "backward"),
-                (*tensors, output, log_sum, output_gradient),
+                (*operands, output, log_sum, output_gradient, *positions),
             )
-            query_key_value, globals_ = gradients[:3], gradients[3:]
-            return *query_key_value, None, *globals_, None, None, None
+            return (
+                *gradients[:3],
+                None,
+                *gradients[3:5],
+                None,
+                None,
+                None,
+                *gradients[5:],
+            )
 
         return output, backward
 
-    return attend(*tensors)
+    return attend(*tensors, *positions)
 
 
 def _first_derivative(function, tensors):

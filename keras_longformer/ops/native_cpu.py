@@ -52,7 +52,8 @@ def forward(
         body: what to add to.
         operands: query, key, value, key mask, global key, global value, global
             key mask, segments, global segments. What is left out has no
-            elements.
+            elements. With relative positions, then position query and position
+            key.
         reach: int, tokens on each side of a window.
         causal: bool.
         dilations: one int for each head.
@@ -82,25 +83,28 @@ def backward(
 
     Args:
         body: what to add to.
-        operands: those of `forward`, its results, and the gradient of the
-            first of them.
+        operands: the first nine of `forward`, its results, the gradient of
+            the first of them, and the positions, if any.
         reach, causal, dilations: as there.
 
     Returns:
-        The gradients of query, key, value, global key and global value.
+        The gradients of query, key, value, global key, global value and
+        positions.
     """
     query, global_key = operands[0], operands[4]
+    positions = operands[12:]
     return body.call(
         "keras_longformer_window_attention_gradient",
         _attributes(reach, causal, dilations),
         operands,
         [(query.dtype, _sizes(query))] * 3
-        + [(query.dtype, _sizes(global_key))] * 2,
+        + [(query.dtype, _sizes(global_key))] * 2
+        + [(query.dtype, _sizes(x)) for x in positions],
     )
 
 
 def _sizes(value):
-    return [Axis(value, number) for number in range(4)]
+    return [Axis(value, number) for number in range(len(value.shape))]
 
 
 def _attributes(reach, causal, dilations):

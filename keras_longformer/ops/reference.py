@@ -23,6 +23,8 @@ def window_attention(
     global_key_mask=None,
     segment_ids=None,
     global_segment_ids=None,
+    position_query=None,
+    position_key=None,
     dropout_rate=0.0,
     dropout_seed=None,
     return_scores=False,
@@ -53,6 +55,13 @@ def window_attention(
             segment_ids[:, None, :, None], segment_ids[:, None, None, :]
         )
     scores = scale * tf.einsum("bqhd,bkhd->bhqk", query, key)
+    if position_key is not None:
+        scores += scale * _position_scores(
+            tf.cast(position_query, compute_dtype),
+            tf.cast(position_key, compute_dtype),
+            reach,
+            dilation,
+        )
     visible = tf.broadcast_to(visible, tf.shape(scores))
 
     if global_key is not None:
@@ -81,6 +90,20 @@ def window_attention(
     band = _band(probabilities[..., g:], reach, dilation)
     scores = tf.concat([probabilities[..., :g], band], axis=-1)
     return outputs, tf.cast(scores, dtype)
+
+
+def _position_scores(position_query, position_key, reach, dilation):
+    """Products with each key's row of `position_key`, `(b, h, q, k)`.
+
+    Those of keys outside of the window mean nothing.
+    """
+    products = tf.einsum("bqhd,ohd->bhqo", position_query, position_key)
+    b, h, n, rows = tf.unstack(tf.shape(products))
+    position = tf.range(n)
+    steps = position - position[:, None]  # (q, k)
+    row = steps // tf.reshape(tf.constant(dilation), (-1, 1, 1)) + reach
+    row = tf.broadcast_to(tf.clip_by_value(row, 0, rows - 1), [b, h, n, n])
+    return tf.gather(products, row, batch_dims=3)
 
 
 def _band(probabilities, reach, dilation):

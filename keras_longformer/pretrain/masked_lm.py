@@ -13,9 +13,10 @@ from keras_longformer.pretrain.objective import Data
 from keras_longformer.pretrain.objective import Objective
 from keras_longformer.tasks.masked_lm import LongformerMaskedLM
 from keras_longformer.tokenizers import LongformerTokenizer
+from keras_longformer.training.corpus.records import MANIFEST
+from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.rows.batches import PretrainingBatches
 
-CORPUS_FILE = "corpus.json"
 # Whatever the run's seed is, so that runs are measured on the same masks.
 MEASURING_SEED = 0
 
@@ -127,14 +128,12 @@ class MaskedLM(Objective):
 
     def _corpus(self, paths, name, tokenizer):
         """Opens a folder of a corpus, or makes one of text files."""
-        # TFRecords, JSON lines and texts are read by what is imported here.
-        from keras_longformer.training.corpus import Corpus
-        from keras_longformer.training.corpus import prepare_corpus
+        if len(paths) == 1 and os.path.isfile(os.path.join(paths[0], MANIFEST)):
+            corpus = Corpus.open(paths[0])
+            corpus.check_tokenizer(tokenizer)
+            return corpus
+        from keras_longformer.training.corpus.prepare import prepare_corpus
 
-        if len(paths) == 1 and os.path.isfile(
-            os.path.join(paths[0], CORPUS_FILE)
-        ):
-            return Corpus.open(paths[0], tokenizer)
         return prepare_corpus(
             paths,
             tokenizer,
@@ -162,5 +161,5 @@ class MaskedLM(Objective):
 
 def _digest(corpus):
     """Follows from a corpus' description, which has its counts and sizes."""
-    description = pathlib.Path(corpus.folder, CORPUS_FILE).read_bytes()
+    description = pathlib.Path(corpus.folder, MANIFEST).read_bytes()
     return hashlib.sha256(description).hexdigest()

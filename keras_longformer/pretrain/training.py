@@ -294,11 +294,12 @@ class Watch(keras.callbacks.Callback):
         # Where losses are scaled, such a batch changes no weight.
         if scaled and self.skipped < MOST_SKIPPED:
             return
+        update = -(-self.step // self.accumulation_steps)
         way_out = "a lower --learning-rate"
         if self.model.dtype_policy.compute_dtype == "float16":
             way_out += ", or --dtype mixed_bfloat16"
         raise NotFiniteError(
-            f"The loss of update {self.update + 1:,} is {loss}"
+            f"The loss of update {update:,} is {loss}"
             + (f", for {self.skipped} batches in a row" if scaled else "")
             + f". {self.kept()} The same settings would come to the same: "
             f"take {way_out}, with another --output."

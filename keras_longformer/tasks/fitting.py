@@ -11,6 +11,7 @@ from keras_longformer.tasks.reading import check_elements
 from keras_longformer.tasks.reading import read_examples
 from keras_longformer.tasks.source import Source
 from keras_longformer.tasks.source import class_weigher
+from keras_longformer.tasks.variables import make_variables
 from keras_longformer.text.columns import is_text
 
 
@@ -141,6 +142,7 @@ class FitsTexts:
             if size is None and held_out.examples is not None:
                 size = batch_size
             options["validation_data"] = held_out.batches(size)
+        make_variables(self, data, is_training=True)
         streams = source.stream, held_out and held_out.stream
         with batches.plain_errors(data, steps_per_epoch, *streams):
             return keras.Model.fit(self, data, shuffle=False, **options)
@@ -180,6 +182,7 @@ class FitsTexts:
             )
         source = self._source("evaluate", x, y, sample_weight)
         data = source.batches(batch_size)
+        make_variables(self, data, is_training=False)
         with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)
 

@@ -116,6 +116,22 @@ def find_tokens(
     return rows.to_tensor(0), tf.sequence_mask(counts)
 
 
+def selection_length(token_ids: tf.Tensor, rate: float) -> int | tf.Tensor:
+    """Returns the `k` that rows of these columns never need more of.
+
+    An int where the number of columns is known.
+
+    Args:
+        token_ids: int32 `(b, n)`.
+        rate: float, the part of the tokens to select.
+    """
+    columns = token_ids.shape[1]
+    if columns is not None:
+        return int(columns * rate) + 1
+    columns = tf.cast(tf.shape(token_ids)[1], tf.float32)
+    return tf.cast(columns * rate, tf.int32) + 1
+
+
 def _uniform(seeds, number, shape, below=None):
     """Returns random numbers of `shape`, `(b, ...)`.
 

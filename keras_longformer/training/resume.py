@@ -199,7 +199,7 @@ class SaveTrainingState(keras.callbacks.Callback):
 def all_finite(model: keras.Model) -> bool:
     """Says whether all weights, and what the optimizer keeps, are numbers."""
     return all(
-        bool(keras.ops.all(keras.ops.isfinite(variable)))
+        np.isfinite(keras.ops.convert_to_numpy(variable)).all()
         for variable in [*model.variables, *model.optimizer.variables]
         if keras.backend.is_float_dtype(variable.dtype)
     )

@@ -21,8 +21,8 @@ from keras_longformer import pretrain
 from keras_longformer.pretrain.measure import Measure
 from keras_longformer.pretrain.measure import Measured
 from keras_longformer.tasks.masked_lm.metrics import masked_blocks
-from keras_longformer.training.corpus import Corpus
-from keras_longformer.training.corpus import prepare_corpus
+from keras_longformer.training.corpus.prepare import prepare_corpus
+from keras_longformer.training.corpus.records import Corpus
 
 HELD_OUT = 0.1  # Of each file, its last part.
 

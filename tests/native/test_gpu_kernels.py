@@ -25,7 +25,9 @@ pytestmark = pytest.mark.skipif(
 RUNNABLE = [
     case
     for case in CASES
-    if case.dtype in ("float32", "float16") and not case.segments
+    if case.dtype in ("float32", "float16")
+    and not case.segments
+    and not case.positions
 ]
 
 

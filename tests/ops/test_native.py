@@ -31,8 +31,16 @@ TILES = [
     Case(
         "long", n=2309, d=7, h=1, b=1, window_size=200, global_count=(1,), g=3
     ),
+    Case(
+        "positions-tiles", n=331, d=17, window_size=130, key_mask="some",
+        dilation=(1, 2, 1), positions=True,
+    ),
+    Case(
+        "positions-reach-beyond-n", n=150, d=64, window_size=1000, causal=True,
+        b=1, positions=True,
+    ),
     Case("bfloat16-tiles", n=193, d=67, window_size=96, dtype="bfloat16", g=2),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", SUPPORTED + TILES, ids=str)

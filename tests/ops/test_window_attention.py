@@ -66,6 +66,8 @@ def test_unknown_batch_and_length(implementation, case):
     tensors, options = cases.split(case.inputs())
     unknown = {
         name: tf.TensorSpec([None, None, *x.shape[2:]], x.dtype)
+        if name != "position_key"
+        else tf.TensorSpec(x.shape, x.dtype)
         for name, x in tensors.items()
     }
     function = tf.function(
@@ -123,20 +125,19 @@ def test_gradients_match_reference(implementation, case):
         )
 
 
+SMALL = dict(b=1, n=5, d=2, window_size=2, dilation=(1, 2, 1), dtype="float64")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("global", g=2, global_count=(1,), key_mask="some", **SMALL),
+        Case("positions", positions=True, **SMALL),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("implementation", STOCK)
-def test_gradients_by_finite_differences(implementation):
-    case = Case(
-        "small",
-        b=1,
-        n=5,
-        d=2,
-        window_size=2,
-        dilation=(1, 2, 1),
-        g=2,
-        global_count=(1,),
-        key_mask="some",
-        dtype="float64",
-    )
+def test_gradients_by_finite_differences(implementation, case):
     inputs = case.inputs()
     variables = cases.differentiable(inputs)
     upstream = np.random.default_rng(7).normal(size=inputs["query"].shape)
@@ -337,6 +338,66 @@ def test_segment_errors():
         window_attention(**inputs, segment_ids=segments[:, 1:])
     with pytest.raises(TypeError, match="`segment_ids` must be int32"):
         window_attention(**inputs, segment_ids=segments > 0)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_positions_by_a_loop(causal, dilation):
+    """Distances counted one by one, as the docstring has them."""
+    case = Case(
+        "loop", n=11, d=4, dilation=dilation, causal=causal, positions=True
+    )
+    inputs = {k: np.array(v) for k, v in case.inputs().items()}
+    query, key = inputs["query"], inputs["key"]
+    _, got = window_attention(**case.inputs(), return_scores=True)
+    want = np.zeros((2, 3, 11, 7))
+    for b, h, i in np.ndindex(2, 3, 11):
+        for t in range(4 if causal else 7):
+            distance = (3 - t) * dilation
+            if not 0 <= i - distance < 11:
+                continue
+            score = query[b, i, h] @ key[b, i - distance, h]
+            score += (
+                inputs["position_query"][b, i, h] @ inputs["position_key"][t, h]
+            )
+            want[b, h, i, t] = np.exp(score / 2)
+    want /= want.sum(-1, keepdims=True)
+    assert_close(got, want)
+
+
+POSITION_ERRORS = [
+    (dict(position_key=None), ValueError, "belong together"),
+    (
+        dict(position_key=np.ones((6, 3, 5), "f")),
+        ValueError,
+        r"`position_key` must have the shape \(7, 3, 5\).*window_size=6",
+    ),
+    (dict(causal=True), ValueError, r"\(4, 3, 5\).*causal=True"),
+    (
+        dict(position_query=np.ones((2, 36, 3, 5), "f")),
+        ValueError,
+        "`position_query` must have",
+    ),
+    (
+        dict(position_query=np.ones((2, 37, 3, 5))),
+        TypeError,
+        "`position_query` must have `query`'s dtype",
+    ),
+    (
+        Case("globals", g=2).inputs(),
+        ValueError,
+        "do not go with `global_key`",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "change, error, match", POSITION_ERRORS, ids=range(len(POSITION_ERRORS))
+)
+def test_position_errors(change, error, match):
+    inputs = Case("any", positions=True).inputs()
+    with pytest.raises(error, match=match):
+        window_attention(**{**inputs, **change})
 
 
 def test_numpy_integers():

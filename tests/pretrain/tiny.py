@@ -1,83 +1,67 @@
-"""A pretraining of seconds: a tiny model, and a corpus in memory.
-
-Run as a program, it pretrains in a process of its own, which can be killed:
-
-    python -m tests.pretrain.tiny '{"output": "...", "preset": "..."}'
-"""
-
-import json
-import pathlib
-import sys
+"""A pretraining of seconds: a tiny preset, a tiny corpus, a command."""
 
 import numpy as np
 
-from keras_longformer import pretrain
-from keras_longformer.pretrain.masked_lm import MaskedLM
+from keras_longformer.training.corpus.records import write_manifest
+from keras_longformer.training.corpus.records import write_shard
 from tests.tasks import small
-from tests.training.rows.corpora import MemoryCorpus
 
 LENGTH = 32
 
 
-class TextCorpus(MemoryCorpus):
-    """Documents in memory, in two shards, with a description on disk."""
-
-    def __init__(self, folder):
-        generator = np.random.default_rng(0)
-        shards = [
-            [
-                np.repeat(generator.integers(4, 200, 9), 4)[: 12 + i]
-                for i in range(count)
-            ]
-            for count in (24, 17)
-        ]
-        super().__init__(shards)
-        self.characters = 3 * self.lengths.astype("int64")
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "corpus.json").write_text("{}")
-
-
-def stand_in(objective, paths, name, tokenizer):
-    return TextCorpus(pathlib.Path(objective.settings.output, name))
-
-
-def settings(output, preset, **more):
-    return pretrain.Settings(
-        **{
-            "train": ("text.txt",),
-            "output": str(output),
-            "preset": str(preset),
-            "max_sequence_length": LENGTH,
-            "window_size": 8,
-            "updates": 6,
-            "batch_size": 4,
-            "rows": 2,
-            "peak": 1e-3,
-            "validate_every": 3,
-            "save_minutes": 0.0,
-            "validation_share": 0.2,
-            **more,
-        }
-    )
-
-
 def save_preset(folder, **config):
+    """A model that reads half of `LENGTH` tokens, with dropout."""
     small.make_masked_lm(
-        max_global_tokens=None,
-        dropout=0.1,
-        hidden_dim=12,
-        intermediate_dim=17,
-        max_sequence_length=16,
-        **config,
+        **{
+            "dropout": 0.1,
+            "hidden_dim": 12,
+            "intermediate_dim": 17,
+            "max_sequence_length": LENGTH // 2,
+            **config,
+        }
     ).save_to_preset(str(folder))
     return str(folder)
 
 
-def main():
-    MaskedLM._corpus = stand_in
-    pretrain.run(settings(**json.loads(sys.argv[1])))
+def save_corpus(folder, shards=(24, 17)):
+    """Documents of a few tokens, each of which comes again and again."""
+    folder.mkdir()
+    tokenizer, generator = small.shared_tokenizer(), np.random.default_rng(0)
+    written = []
+    for number, count in enumerate(shards):
+        documents = [
+            (np.repeat(generator.integers(4, 12, 9), 4)[: 12 + i], 3 * (12 + i))
+            for i in range(count)
+        ]
+        path = folder / f"shard-{number:05}.tfrecord"
+        written.append(write_shard(path, documents))
+    write_manifest(folder, tokenizer, written)
+    return str(folder)
 
 
-if __name__ == "__main__":
-    main()
+def command(output, preset, corpus, **more):
+    """The arguments of `keras-longformer`, after its name."""
+    options = {
+        "train": corpus,
+        "output": output,
+        "preset": preset,
+        "max_sequence_length": LENGTH,
+        "updates": 4,
+        "batch_size": 4,
+        "rows": 2,
+        "learning_rate": 1e-2,
+        "warmup": 1,
+        "power": 1,
+        "save_minutes": 0,
+        "validation_share": 0.2,
+        **more,
+    }
+    given = [
+        (
+            f"--{name.replace('_', '-')}",
+            *(() if value is True else (str(value),)),
+        )
+        for name, value in options.items()
+        if value is not None
+    ]
+    return ["pretrain", *(x for one in given for x in one)]

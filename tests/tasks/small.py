@@ -32,7 +32,7 @@ def make_tokenizer(**config):
 def make_backbone(**config):
     return klf.LongformerBackbone(
         **{
-            "vocabulary_size": make_tokenizer().vocabulary_size(),
+            "vocabulary_size": shared_tokenizer().vocabulary_size(),
             "num_layers": 1,
             "num_heads": 3,
             "hidden_dim": 24,
@@ -48,7 +48,7 @@ def make_backbone(**config):
 
 def make_classifier(pad_to="sequence_length", **config):
     preprocessor = klf.LongformerTextClassifierPreprocessor(
-        make_tokenizer(), sequence_length=64, pad_to=pad_to
+        shared_tokenizer(), sequence_length=64, pad_to=pad_to
     )
     return klf.LongformerTextClassifier(
         make_backbone(**config), num_classes=2, preprocessor=preprocessor
@@ -57,7 +57,7 @@ def make_classifier(pad_to="sequence_length", **config):
 
 def make_masked_lm(**config):
     preprocessor = klf.LongformerMaskedLMPreprocessor(
-        make_tokenizer(), sequence_length=64, seed=5
+        shared_tokenizer(), sequence_length=64, seed=5
     )
     return klf.LongformerMaskedLM(
         make_backbone(**{"max_global_tokens": 0, **config}),

@@ -159,6 +159,21 @@ def test_number_of_masks_follows_the_padded_length(tiny):
         assert [y.shape for _, y, _ in dataset] == [[1, columns]]
 
 
+def test_masked_lm_whole_words(tiny):
+    made = LongformerMaskedLMPreprocessor(
+        tiny, sequence_length=60, whole_words=True, mask_selection_rate=0.3
+    )
+    assert made.get_config()["whole_words"]
+    x, _, weights = made(["hello " * 9, "l hello"])
+    for row, text in enumerate(("hello " * 9, "l hello")):
+        ids = tiny.tokenize(text)
+        word = np.cumsum(tiny.word_starts[ids.numpy()])
+        at = x["mask_positions"][row][weights[row] > 0] - 1
+        chosen = np.isin(np.arange(len(word)), at)
+        for number in np.unique(word):
+            assert len(set(chosen[word == number])) == 1
+
+
 def test_masked_lm_seed(tiny):
     first = positions_of_epochs(tiny, 5)
     assert first == positions_of_epochs(tiny, 5)

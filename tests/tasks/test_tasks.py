@@ -182,3 +182,21 @@ def test_sample_weights_and_datasets():
     ).batch(3)
     history = classifier.fit(data, verbose=0).history
     assert np.isfinite(history["loss"]).all()
+
+
+def test_a_step_is_traced_once():
+    """Variables that are made within it would have it traced again."""
+    traced = []
+
+    def loss(y, logits):
+        traced.append(logits)
+        return keras.losses.sparse_categorical_crossentropy(
+            y, logits, from_logits=True
+        )
+
+    classifier = small.make_classifier()
+    classifier.compile("adam", loss, weighted_metrics=["accuracy"])
+    classifier.fit(small.TEXTS, small.LABELS, verbose=0)
+    assert len(traced) == 1
+    classifier.evaluate(small.TEXTS, small.LABELS, verbose=0)
+    assert len(traced) == 2

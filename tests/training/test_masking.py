@@ -90,6 +90,60 @@ def test_seed_decides(batch):
     assert (first[1] != other[1]).any()
 
 
+def test_a_row_by_itself(batch):
+    """With a seed for each row, the rows beside it do not matter."""
+    token_ids, selectable = batch
+    seeds = np.array([[9, i] for i in range(4)], np.int32)
+    own = dict(selection_length=305)
+    together = masked(token_ids, selectable, seeds, **own)
+    for row in range(4):
+        at = slice(row, row + 1)
+        alone = masked(token_ids[at], selectable[at], seeds[at], **own)
+        for a, b in zip(alone, together, strict=True):
+            assert (a[0] == b[row]).all()
+    at = np.sort(together[1][2:], 1)
+    assert (at[0] != at[1]).any()
+
+
+WORDS = [1, 3, 1, 2, 30, 1, 1, 5] * 20
+
+
+@pytest.mark.parametrize("length", [None, 40])
+def test_whole_words(length):
+    n = sum(WORDS) + 3
+    starts, selectable = np.zeros((2, n), bool), np.ones((2, n), bool)
+    starts[0, np.cumsum([0, *WORDS])] = True
+    selectable[:, [0, 50, n - 1]] = False
+    ids = np.full((2, n), 500, np.int32)
+    _, positions, _, weights = masked(
+        ids, selectable, word_starts=starts, selection_length=length
+    )
+    # A plain loop over words, which are never longer than 12.
+    for row in range(2):
+        chosen = np.zeros(n, bool)
+        chosen[positions[row, weights[row] == 1]] = True
+        assert not (chosen & ~selectable[row]).any()
+        words = []
+        for i in range(n):
+            if not selectable[row, i]:
+                words.append([])
+            elif starts[row, i] or not words[-1] or len(words[-1]) == 12:
+                words.append([i])
+            else:
+                words[-1].append(i)
+        assert all(len(set(chosen[word])) < 2 for word in words if word)
+        most = length or np.ceil(selectable[row].sum() * 0.15)
+        assert most - 12 < chosen.sum() <= most
+    # Each word is as likely as any other.
+    rows = [np.repeat(x[:1], 200, 0) for x in (ids, selectable, starts)]
+    _, positions, _, weights = masked(*rows[:2], word_starts=rows[2])
+    counts = np.bincount(positions[weights == 1], minlength=n)
+    rate = counts[selectable[0]].mean() / 200
+    assert 0.14 < rate <= 0.151
+    halves = counts[1:400].mean(), counts[500:].mean()
+    assert abs(halves[0] - halves[1]) < 3
+
+
 def test_short_rows_and_long_selection():
     _, positions, _, weights = masked(
         [[3, 4]], [[True, True]], selection_length=5

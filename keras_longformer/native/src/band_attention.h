@@ -7,6 +7,8 @@
 //   global_key, global_value        (b, g, h, d)
 //   key_mask (b, n), global_key_mask (b, g)      1 = may be seen
 //   segments (b, n), global_segments (b, g)      seen within the same only
+//   position_query                  (b, n, h, d)
+//   position_key                    (o, h, d)    a row for each key of a window
 //   log_sum                         (b, h, n)    float, base 2
 //
 // Dilation. A head of dilation s sees every s-th token, so its sequence falls
@@ -43,6 +45,8 @@ struct Problem {
   const uint8_t* global_key_mask;  // null: all seen
   const int32_t* segments;         // null, with the next: all of one
   const int32_t* global_segments;
+  const void* position_query;  // null, with the next: no relative positions
+  const void* position_key;
 
   // Results of the forward pass, inputs of the backward pass. A query that sees
   // nothing has log_sum = +infinity: every exp2(score - log_sum) is then 0.
@@ -56,6 +60,8 @@ struct Problem {
   void* value_gradient;
   void* global_key_gradient;
   void* global_value_gradient;
+  void* position_query_gradient;
+  void* position_key_gradient;
 };
 
 // What one thread does at a stretch.
@@ -65,7 +71,24 @@ struct Item {
   int64_t count;                    // tokens in this phase
   int64_t first_block, num_blocks;  // of kTile tokens of this phase
   int64_t global_tile;  // >= 0: gradients of these global keys, else a band
+  float* position_sums;  // this item's share of position_key_gradient
 };
+
+// The offsets k - q within a phase that pairs of a band have: row u of `rows` is
+// for u - past.
+struct Offsets {
+  int64_t past, rows;
+};
+
+static inline Offsets OffsetsOf(const Problem& p, int64_t dilation) {
+  const int64_t longest = (p.n + dilation - 1) / dilation;
+  int64_t past = p.reach < longest ? p.reach : longest - 1;
+  if (past < 0) past = 0;
+  return {past, (p.causal ? past : 2 * past) + 1};
+}
+
+// Floats in a row of an item's `position_sums`: whole vectors of every kind.
+static inline int64_t SumsWidth(int64_t d) { return (d + 15) / 16 * 16; }
 
 // The same maths compiled for one instruction set.
 struct Kernels {
@@ -75,6 +98,8 @@ struct Kernels {
   int64_t (*backward_scratch)(const Problem&, int64_t num_blocks);
   void (*forward)(const Problem&, const Item&, float* scratch);
   void (*backward)(const Problem&, const Item&, float* scratch);
+  // Writes one head's position_key_gradient; null sums are zeros.
+  void (*store_positions)(const Problem&, int64_t h, const float* sums);
 };
 
 extern const Kernels kPortableKernels;

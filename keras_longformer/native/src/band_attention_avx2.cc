@@ -13,7 +13,7 @@ namespace keras_longformer {
 
 const Kernels kAvx2Kernels = {"avx2", avx2::ForwardScratch,
                                   avx2::BackwardScratch, avx2::Forward,
-                                  avx2::Backward};
+                                  avx2::Backward, avx2::StorePositions};
 
 }  // namespace keras_longformer
 

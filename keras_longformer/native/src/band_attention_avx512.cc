@@ -13,7 +13,7 @@ namespace keras_longformer {
 
 const Kernels kAvx512Kernels = {"avx512", avx512::ForwardScratch,
                                   avx512::BackwardScratch, avx512::Forward,
-                                  avx512::Backward};
+                                  avx512::Backward, avx512::StorePositions};
 
 }  // namespace keras_longformer
 

@@ -11,6 +11,6 @@ namespace keras_longformer {
 
 const Kernels kPortableKernels = {"portable", portable::ForwardScratch,
                                   portable::BackwardScratch, portable::Forward,
-                                  portable::Backward};
+                                  portable::Backward, portable::StorePositions};
 
 }  // namespace keras_longformer

@@ -27,7 +27,8 @@ static KLF_INLINE int64_t Width(const Problem& p) {
 constexpr int64_t kBlockHead = RoundUp(sizeof(GradientBlock) / 4, 16);
 
 static KLF_INLINE int64_t BlockFloats(const Problem& p) {
-  return kBlockHead + 3 * kTile * Width(p) + 3 * kTile;
+  const int64_t matrices = p.position_key == nullptr ? 3 : 5;
+  return kBlockHead + matrices * kTile * Width(p) + 3 * kTile;
 }
 
 static KLF_INLINE int64_t SharedFloats(const Problem& p) {
@@ -61,6 +62,18 @@ static GradientBlock* PackBlock(const Problem& p, const Item& item,
   block->segments =
       PackSegments(tokens, first, block->count,
                    reinterpret_cast<int32_t*>(block->delta + kTile));
+  block->position_queries = nullptr;
+  block->position_query_gradients = nullptr;
+  block->positions_finite = true;
+  if (p.position_key != nullptr) {
+    block->position_queries = block->delta + 2 * kTile;
+    block->position_query_gradients = block->position_queries + kTile * width;
+    std::memset(block->position_query_gradients, 0,
+                sizeof(float) * kTile * width);
+    block->positions_finite = PackRows(
+        tokens.Row<T>(p.position_query, first), tokens.stride, block->count,
+        p.d, width, QueryFactor(p.d), block->position_queries);
+  }
   block->query_gradients = want_queries ? gradients : nullptr;
   if (want_queries) std::memset(gradients, 0, sizeof(float) * kTile * width);
 
@@ -125,12 +138,58 @@ static void StoreKeyGradients(const Problem& p, const Tokens& tokens,
   }
 }
 
+// ---- Positions ------------------------------------------------------------
+
+static KLF_INLINE int64_t PositionFloats(const Problem& p) {
+  if (p.position_key == nullptr) return 0;
+  return p.d * PanelRow(p) + RoundUp(OffsetsOf(p, 1).rows * Width(p), 16) +
+         kGroup * kGroupRow;
+}
+
+template <class T>
+static Positions PackPositionRows(const Problem& p, const Item& item,
+                                  float* scratch) {
+  Positions positions = PackPositions<T>(p, item, false, scratch);
+  positions.groups = scratch + p.d * positions.panel_row;
+  positions.rows = positions.groups + kGroup * kGroupRow;
+  const Offsets offsets = positions.offsets;
+  positions.finite =
+      PackRows(PositionKey<T>(p, item, offsets, 0), p.h * p.d, offsets.rows,
+               p.d, Width(p), 1.0f, positions.rows);
+  positions.sums = item.position_sums;
+  return positions;
+}
+
+template <class T>
+static void StorePositionRows(const Problem& p, int64_t h, const float* sums) {
+  const Offsets offsets = OffsetsOf(p, p.dilation[h]);
+  const int64_t rows = (p.causal ? p.reach : 2 * p.reach) + 1;
+  for (int64_t t = 0; t < rows; ++t) {
+    T* to = static_cast<T*>(p.position_key_gradient) + (t * p.h + h) * p.d;
+    const int64_t u = t - p.reach + offsets.past;
+    if (sums != nullptr && 0 <= u && u < offsets.rows) {
+      // As with the gradients of keys.
+      StoreRow(sums + u * SumsWidth(p.d), p.d, kLn2, to);
+    } else {
+      StoreZeros(p.d, to);
+    }
+  }
+}
+
+static void StorePositions(const Problem& p, int64_t h, const float* sums) {
+  if (p.dtype == DataType::kFloat32) {
+    StorePositionRows<float>(p, h, sums);
+  } else {
+    StorePositionRows<BFloat16>(p, h, sums);
+  }
+}
+
 // ---- Items ----------------------------------------------------------------
 
 static int64_t BackwardScratch(const Problem& p, int64_t num_blocks) {
   const int64_t halo = RoundUp(Min(p.reach, p.n), kTile) / kTile;
   const int64_t most = RoundUp(p.n, kTile) / kTile;
-  return SharedFloats(p) +
+  return SharedFloats(p) + PositionFloats(p) +
          Min(most, num_blocks + 2 * halo + 1) * BlockFloats(p);
 }
 
@@ -141,6 +200,10 @@ static void StoreQueryGradients(const Problem& p, const Tokens& tokens,
   for (int64_t q = 0; q < block.count; ++q) {
     StoreRow(block.query_gradients + q * Width(p), p.d, scale,
              tokens.Row<T>(p.query_gradient, block.first + q));
+    if (p.position_key != nullptr) {
+      StoreRow(block.position_query_gradients + q * Width(p), p.d, scale,
+               tokens.Row<T>(p.position_query_gradient, block.first + q));
+    }
   }
 }
 
@@ -159,7 +222,11 @@ static void BackwardBand(const Problem& p, const Item& item, float* scratch) {
 
   float* scores = scratch + 7 * kTile * width;
   float* products = scores + kTile * kTile;
-  float* packed = scratch + SharedFloats(p);
+  float* packed = scratch + SharedFloats(p) + PositionFloats(p);
+  Positions positions = {};
+  if (p.position_key != nullptr) {
+    positions = PackPositionRows<T>(p, item, scratch + SharedFloats(p));
+  }
   const auto memory = [&](int64_t q) {
     return packed + (q - first_query) / kTile * BlockFloats(p);
   };
@@ -179,8 +246,8 @@ static void BackwardBand(const Problem& p, const Item& item, float* scratch) {
         continue;
       }
       for (int64_t q = first; q < last; q += kTile) {
-        AttendGradient(kEverywhere, *block_at(q), keys, p.d, width, scores,
-                       products);
+        AttendGradient(kEverywhere, *block_at(q), keys, positions, p.d, width,
+                       scores, products);
       }
     }
   }
@@ -193,7 +260,8 @@ static void BackwardBand(const Problem& p, const Item& item, float* scratch) {
     const int64_t from = own ? first_query : first;
     const int64_t to = own ? last_query : last;
     for (int64_t q = from; any && q < to; q += kTile) {
-      AttendGradient(band, *block_at(q), keys, p.d, width, scores, products);
+      AttendGradient(band, *block_at(q), keys, positions, p.d, width, scores,
+                     products);
     }
     if (own) {
       StoreKeyGradients<T>(p, tokens, keys, p.key_gradient, p.value_gradient);
@@ -225,7 +293,8 @@ static void BackwardGlobal(const Problem& p, const Item& item, float* scratch) {
   for (int64_t q = 0; any && q < tokens.count; q += kTile) {
     const GradientBlock* block =
         PackBlock<T>(p, item, tokens, q, false, packed);
-    AttendGradient(kEverywhere, *block, keys, p.d, Width(p), scores, products);
+    AttendGradient(kEverywhere, *block, keys, {}, p.d, Width(p), scores,
+                   products);
     // Sums of sums: rounding errors do not grow with the whole length.
     if (q % kQueriesInSum == kQueriesInSum - kTile) {
       for (int64_t i = 0; i < size; ++i) totals[i] += keys.key_gradients[i];

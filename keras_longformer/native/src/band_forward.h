@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-#include "tile.h"
+#include "positions.h"
 
 namespace keras_longformer {
 namespace KLF_NAMESPACE {
@@ -32,6 +32,7 @@ struct QueryBlock {
   float* peaks;    // (q,): subtracted from the scores
   float* sums;     // (q,)
   Segments segments;
+  float* position_queries;  // (d, q), scaled, or null
 };
 
 // A new maximum rescales what was summed only if it is this much larger than
@@ -172,14 +173,16 @@ static QueryBlock Half(const QueryBlock& block, int64_t number) {
           block.outputs + shift,
           block.peaks + shift,
           block.sums + shift,
-          Bounded(block.segments.From(shift), count)};
+          Bounded(block.segments.From(shift), count),
+          block.position_queries == nullptr ? nullptr
+                                            : block.position_queries + shift};
 }
 
 // One tile of keys for one block of queries. Rows of keys that no query of the
 // block can see are left out.
 static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
-                   int64_t d, const float* keys, const float* values,
-                   float* scores) {
+                   const Positions& positions, int64_t d, const float* keys,
+                   const float* values, float* scores) {
   if (block.count == 0 || Apart(block.segments, tile.segments)) return;
   const int64_t last_query = block.first + block.count - 1;
   const int64_t from = Max(0, block.first + band.first - tile.first);
@@ -192,13 +195,18 @@ static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
   const bool alike = Alike(block.segments, tile.segments);
   const bool all_seen = in_band && alike;
   if (!all_seen && block.lanes == kTile) {
-    Attend(band, Half(block, 0), tile, d, keys, values, scores);
-    Attend(band, Half(block, 1), tile, d, keys, values, scores);
+    for (int64_t i = 0; i < 2; ++i) {
+      Attend(band, Half(block, i), tile, positions, d, keys, values, scores);
+    }
     return;
   }
 
   Multiply({keys + from * d, d, 1}, rows, block.queries, kTile, d, block.lanes,
            scores, kTile, false);
+  if (block.position_queries != nullptr) {
+    AddPositionScores(positions, block.first, block.lanes,
+                      block.position_queries, first_key, rows, d, scores);
+  }
   if (!in_band) HidePairs(band, block, first_key, rows, scores);
   if (!alike) HideSegments(block, tile.segment_ids + from, rows, scores);
   if (tile.any_hidden) HideRows(block, tile.seen + from, rows, scores);
@@ -212,9 +220,11 @@ static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
   }
 }
 
-// Floats of a block's memory: queries, outputs, peaks, sums and segments.
+// Floats of a block's memory: queries, outputs, peaks, sums, segments and, where
+// there are positions, their queries.
 static KLF_INLINE int64_t QueryBlockFloats(const Problem& p) {
-  return 2 * p.d * kTile + 3 * kTile;
+  const int64_t matrices = p.position_key == nullptr ? 2 : 3;
+  return matrices * p.d * kTile + 3 * kTile;
 }
 
 template <class T>
@@ -233,6 +243,13 @@ static void StartBlock(const Problem& p, const Tokens& tokens, int64_t number,
   PackRows(tokens.Row<T>(p.query, block->first), tokens.stride, block->count,
            p.d, p.d, QueryFactor(p.d), rows);
   Transpose(rows, p.d, block->count, p.d, block->queries);
+  block->position_queries = nullptr;
+  if (p.position_key != nullptr) {
+    block->position_queries = block->sums + 2 * kTile;
+    PackRows(tokens.Row<T>(p.position_query, block->first), tokens.stride,
+             block->count, p.d, p.d, QueryFactor(p.d), rows);
+    Transpose(rows, p.d, block->count, p.d, block->position_queries);
+  }
   std::memset(block->outputs, 0, sizeof(float) * p.d * kTile);
   for (int q = 0; q < kTile; ++q) {
     block->peaks[q] = -INFINITY;
@@ -265,7 +282,9 @@ static void FinishBlock(const Problem& p, const Item& item,
 }
 
 static int64_t ForwardScratch(const Problem& p, int64_t num_blocks) {
-  return num_blocks * QueryBlockFloats(p) + 2 * kTile * p.d + kTile * kTile;
+  const int64_t panel = p.position_key == nullptr ? 0 : p.d * PanelRow(p);
+  return num_blocks * QueryBlockFloats(p) + 2 * kTile * p.d + kTile * kTile +
+         panel;
 }
 
 // A tile of keys is packed once and shown to every block of the item: blocks
@@ -274,7 +293,8 @@ constexpr int64_t kMaxForwardBlocks = 8;
 
 template <class T>
 static void AttendTiles(const Problem& p, const Tokens& tokens, Band band,
-                        const void* key, const void* value, int64_t first,
+                        const Positions& positions, const void* key,
+                        const void* value, int64_t first,
                         int64_t last, const QueryBlock* blocks, int64_t num,
                         float* scratch) {
   float* keys = scratch;
@@ -297,7 +317,7 @@ static void AttendTiles(const Problem& p, const Tokens& tokens, Band band,
         Prefetch(tokens.Row<T>(key, next + r), 0, 1, p.d);
         Prefetch(tokens.Row<T>(value, next + r), 0, 1, p.d);
       }
-      Attend(band, blocks[i], tile, p.d, keys, values, scores);
+      Attend(band, blocks[i], tile, positions, p.d, keys, values, scores);
     }
   }
 }
@@ -307,18 +327,23 @@ static void ForwardItem(const Problem& p, const Item& item, float* scratch) {
   const Tokens tokens = BandTokens(p, item);
   const int64_t num = item.num_blocks;
   float* shared = scratch + num * QueryBlockFloats(p);
+  Positions positions = {};
+  if (p.position_key != nullptr) {
+    positions = PackPositions<T>(
+        p, item, true, shared + 2 * kTile * p.d + kTile * kTile);
+  }
   QueryBlock blocks[kMaxForwardBlocks];
   for (int64_t i = 0; i < num; ++i) {
     StartBlock<T>(p, tokens, item.first_block + i,
                   scratch + i * QueryBlockFloats(p), shared, &blocks[i]);
   }
   if (p.g > 0) {
-    AttendTiles<T>(p, GlobalTokens(p, item), kEverywhere, p.global_key,
-                   p.global_value, 0, p.g, blocks, num, shared);
+    AttendTiles<T>(p, GlobalTokens(p, item), kEverywhere, positions,
+                   p.global_key, p.global_value, 0, p.g, blocks, num, shared);
   }
   const Band band = BandOf(p);
   const QueryBlock& end = blocks[num - 1];
-  AttendTiles<T>(p, tokens, band, p.key, p.value,
+  AttendTiles<T>(p, tokens, band, positions, p.key, p.value,
                  Max(0, blocks[0].first + band.first),
                  Min(tokens.count, end.first + end.count + band.last), blocks,
                  num, shared);

@@ -103,11 +103,35 @@ struct Named {
   ffi::AnyBuffer buffer;
 };
 
+// What comes after all others where there are relative positions: operands
+// position_query and position_key, and the gradients of both as results.
+using Positions = std::vector<ffi::AnyBuffer>;
+
+ffi::Error Take(const ffi::RemainingArgs& remaining, Positions* positions) {
+  for (size_t i = 0; i < remaining.size(); ++i) {
+    ffi::ErrorOr<ffi::AnyBuffer> x = remaining.get<ffi::AnyBuffer>(i);
+    if (x.has_error()) return x.error();
+    positions->push_back(*x);
+  }
+  return ffi::Error::Success();
+}
+
+ffi::Error Take(const ffi::RemainingRets& remaining, Positions* positions) {
+  for (size_t i = 0; i < remaining.size(); ++i) {
+    ffi::ErrorOr<ffi::Result<ffi::AnyBuffer>> x =
+        remaining.get<ffi::AnyBuffer>(i);
+    if (x.has_error()) return x.error();
+    positions->push_back(**x);
+  }
+  return ffi::Error::Success();
+}
+
 // Fills in `problem`, whose pointers are good only if this returns success.
 // `like_query` and `like_global_key` hold what must have the same shape and
-// dtype as those.
+// dtype as those; `positions` are none or two.
 ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
                  const std::vector<Named>& like_global_key,
+                 const Positions& positions, const Positions& gradients,
                  const Named& log_sum, int64_t reach, int64_t causal,
                  Dilation dilation, Problem* problem) {
   Checks checks;
@@ -174,6 +198,25 @@ ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
   checks.Shape(log_sum.name, log_sum.buffer, {p.b, p.h, p.n},
                "to go with query");
 
+  const char* names[] = {"position_query", "position_key",
+                         "position_query_gradient", "position_key_gradient"};
+  const std::vector<int64_t> offsets = {(causal ? reach : 2 * reach) + 1, p.h,
+                                        p.d};
+  for (const Positions* buffers : {&positions, &gradients}) {
+    const char** name = names + (buffers == &positions ? 0 : 2);
+    if (buffers->empty()) continue;
+    if (buffers->size() != 2) {
+      checks.That(false, "positions are two tensors or none");
+      return checks.Error();
+    }
+    for (size_t i = 0; i < 2; ++i) {
+      checks.Type(name[i], (*buffers)[i], dtype);
+      checks.Shape(name[i], (*buffers)[i], i == 0 ? same : offsets,
+                   i == 0 ? "as query" : "to go with query and its window");
+    }
+    checks.That(!any_global, "position_key does not go with global_key");
+  }
+
   checks.That(reach >= 0, "reach is " + std::to_string(reach) +
                               ", must not be negative");
   checks.That(static_cast<int64_t>(dilation.size()) == p.h,
@@ -208,6 +251,10 @@ ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
     p.global_segments =
         static_cast<const int32_t*>(in.global_segment_ids.untyped_data());
   }
+  if (!positions.empty()) {
+    p.position_query = positions[0].untyped_data();
+    p.position_key = positions[1].untyped_data();
+  }
   p.log_sum = static_cast<float*>(log_sum.buffer.untyped_data());
   return checks.Error();
 }
@@ -218,6 +265,7 @@ ffi::Error Forward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                    ffi::AnyBuffer global_value, ffi::AnyBuffer global_key_mask,
                    ffi::AnyBuffer segment_ids,
                    ffi::AnyBuffer global_segment_ids,
+                   ffi::RemainingArgs remaining,
                    ffi::Result<ffi::AnyBuffer> output,
                    ffi::Result<ffi::AnyBuffer> log_sum, int64_t reach,
                    int64_t causal, Dilation dilation) {
@@ -225,10 +273,14 @@ ffi::Error Forward(ffi::ThreadPool pool, ffi::AnyBuffer query,
   const Operands operands = {query,           key,          value,
                              key_mask,        global_key,   global_value,
                              global_key_mask, segment_ids,  global_segment_ids};
-  const ffi::Error error = Check(
+  Positions positions;
+  ffi::Error error = Take(remaining, &positions);
+  if (error.failure()) return error;
+  error = Check(
       operands, {{"key", key}, {"value", value}, {"output", *output}},
       {{"global_key", global_key}, {"global_value", global_value}},
-      {"log_sum", *log_sum}, reach, causal, dilation, &problem);
+      positions, {}, {"log_sum", *log_sum}, reach, causal, dilation,
+      &problem);
   if (error.failure()) return error;
   problem.output = output->untyped_data();
   return Run(problem, /*backward=*/false, pool);
@@ -239,19 +291,25 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                     ffi::AnyBuffer key_mask, ffi::AnyBuffer global_key,
                     ffi::AnyBuffer global_value, ffi::AnyBuffer global_key_mask,
                     ffi::AnyBuffer segment_ids,
-                    ffi::AnyBuffer global_segment_ids, ffi::AnyBuffer output, ffi::AnyBuffer log_sum,
-                    ffi::AnyBuffer output_gradient,
+                    ffi::AnyBuffer global_segment_ids, ffi::AnyBuffer output,
+                    ffi::AnyBuffer log_sum, ffi::AnyBuffer output_gradient,
+                    ffi::RemainingArgs remaining,
                     ffi::Result<ffi::AnyBuffer> query_gradient,
                     ffi::Result<ffi::AnyBuffer> key_gradient,
                     ffi::Result<ffi::AnyBuffer> value_gradient,
                     ffi::Result<ffi::AnyBuffer> global_key_gradient,
                     ffi::Result<ffi::AnyBuffer> global_value_gradient,
+                    ffi::RemainingRets remaining_gradients,
                     int64_t reach, int64_t causal, Dilation dilation) {
   Problem problem;
   const Operands operands = {query,           key,          value,
                              key_mask,        global_key,   global_value,
                              global_key_mask, segment_ids,  global_segment_ids};
-  const ffi::Error error = Check(
+  Positions positions, gradients;
+  ffi::Error error = Take(remaining, &positions);
+  if (error.success()) error = Take(remaining_gradients, &gradients);
+  if (error.failure()) return error;
+  error = Check(
       operands,
       {{"key", key},
        {"value", value},
@@ -264,8 +322,17 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
        {"global_value", global_value},
        {"global_key_gradient", *global_key_gradient},
        {"global_value_gradient", *global_value_gradient}},
-      {"log_sum", log_sum}, reach, causal, dilation, &problem);
+      positions, gradients, {"log_sum", log_sum}, reach, causal, dilation,
+      &problem);
   if (error.failure()) return error;
+  if (positions.size() != gradients.size()) {
+    return ffi::Error::InvalidArgument(
+        "window_attention: positions and their gradients do not match");
+  }
+  if (!gradients.empty()) {
+    problem.position_query_gradient = gradients[0].untyped_data();
+    problem.position_key_gradient = gradients[1].untyped_data();
+  }
   problem.output = output.untyped_data();
   problem.output_gradient = output_gradient.untyped_data();
   problem.query_gradient = query_gradient->untyped_data();
@@ -289,6 +356,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>()   // global_key_mask (b, g) or (0, 0)
         .Arg<ffi::AnyBuffer>()   // segment_ids (b, n) int32 or (0, 0)
         .Arg<ffi::AnyBuffer>()   // global_segment_ids (b, g) int32 or (0, 0)
+        .RemainingArgs()         // position_query (b, n, h, d), position_key
         .Ret<ffi::AnyBuffer>()   // output (b, n, h, d)
         .Ret<ffi::AnyBuffer>()   // log_sum (b, h, n) float32
         .Attr<int64_t>("reach")
@@ -311,11 +379,13 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>()   // output (b, n, h, d)
         .Arg<ffi::AnyBuffer>()   // log_sum (b, h, n) float32
         .Arg<ffi::AnyBuffer>()   // output_gradient (b, n, h, d)
+        .RemainingArgs()         // position_query, position_key
         .Ret<ffi::AnyBuffer>()   // query_gradient (b, n, h, d)
         .Ret<ffi::AnyBuffer>()   // key_gradient
         .Ret<ffi::AnyBuffer>()   // value_gradient
         .Ret<ffi::AnyBuffer>()   // global_key_gradient as global_key
         .Ret<ffi::AnyBuffer>()   // global_value_gradient
+        .RemainingRets()         // their gradients
         .Attr<int64_t>("reach")
         .Attr<int64_t>("causal")
         .Attr<Dilation>("dilation"));  // (h,)

@@ -13,6 +13,11 @@ namespace {
 constexpr int64_t kForwardBlocks = 8;
 constexpr int64_t kBackwardBlocks = 16;
 
+// Each item sums its share of position_key's gradient, and shares are added in
+// the items' order: for the same bits, how many items there are must not depend
+// on the threads.
+constexpr int64_t kItemsWithPositions = 32;
+
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 bool Runs(const Kernels& kernels) {
@@ -68,7 +73,8 @@ Job::Job(const Problem& problem, bool backward, int64_t num_threads)
     : problem_(problem),
       dilation_(problem.dilation, problem.dilation + problem.h),
       kernels_(CurrentKernels()),
-      backward_(backward) {
+      backward_(backward),
+      sums_positions_(backward && problem.position_key != nullptr) {
   problem_.dilation = dilation_.data();
   if (problem.b == 0 || problem.h == 0 || problem.d == 0) return;
   one_dilation_ = std::count(dilation_.begin(), dilation_.end(),
@@ -88,10 +94,28 @@ Job::Job(const Problem& problem, bool backward, int64_t num_threads)
       first_items_.push_back(first_items_.back() + items);
     }
     in_sequence = first_items_.back();
-    const bool enough = problem.b * in_sequence >= 4 * num_threads;
+    const int64_t wanted =
+        sums_positions_ ? kItemsWithPositions : 4 * num_threads;
+    const bool enough = problem.b * in_sequence >= wanted;
     if (enough || num_blocks_ == 1) break;
   }
   num_items_ = num_global_items_ + problem.b * in_sequence;
+  if (sums_positions_ && num_items_ > 0) {
+    position_floats_ = OffsetsOf(problem, 1).rows * SumsWidth(problem.d);
+    position_sums_ = static_cast<float*>(std::calloc(
+        problem.b * in_sequence, position_floats_ * sizeof(float)));
+    if (position_sums_ == nullptr) {
+      out_of_memory_ = true;
+      num_items_ = 0;
+    }
+  }
+}
+
+Job::~Job() { std::free(position_sums_); }
+
+float* Job::PositionSums(int64_t number) const {
+  if (position_sums_ == nullptr) return nullptr;
+  return position_sums_ + (number - num_global_items_) * position_floats_;
 }
 
 Item Job::ItemAt(int64_t number) const {
@@ -106,6 +130,7 @@ Item Job::ItemAt(int64_t number) const {
     item.count = n;
     return item;
   }
+  item.position_sums = PositionSums(number);
   number -= num_global_items_;
   item.global_tile = -1;
   item.b = number / first_items_.back();
@@ -161,7 +186,29 @@ void Job::Work() {
 bool Job::Wait() {
   std::unique_lock<std::mutex> lock(mutex_);
   all_done_.wait(lock, [this] { return done_.load() >= num_items_; });
+  if (sums_positions_ && !out_of_memory_) FinishPositions();
   return !out_of_memory_;
+}
+
+void Job::FinishPositions() {
+  std::vector<float*> totals(problem_.h, nullptr);
+  for (int64_t i = num_global_items_; i < num_items_; ++i) {
+    const Item item = ItemAt(i);
+    float*& total = totals[item.h];
+    if (total == nullptr) {
+      total = item.position_sums;
+      continue;
+    }
+    const int64_t used =
+        OffsetsOf(problem_, item.dilation).rows * SumsWidth(problem_.d);
+    for (int64_t x = 0; x < used; ++x) total[x] += item.position_sums[x];
+  }
+  for (int64_t h = 0; h < problem_.h; ++h) {
+    kernels_->store_positions(problem_, h, totals[h]);
+  }
+  // Threads that come late hold on to the job, but need none of these.
+  std::free(position_sums_);
+  position_sums_ = nullptr;
 }
 
 }  // namespace keras_longformer

@@ -24,6 +24,7 @@ bool ChooseKernels(const char* name);
 class Job {
  public:
   Job(const Problem& problem, bool backward, int64_t num_threads);
+  ~Job();
 
   int64_t num_items() const { return num_items_; }
 
@@ -38,6 +39,8 @@ class Job {
 
  private:
   Item ItemAt(int64_t number) const;
+  float* PositionSums(int64_t number) const;
+  void FinishPositions();
 
   Problem problem_;
   std::vector<int64_t> dilation_;
@@ -48,6 +51,9 @@ class Job {
   bool one_dilation_ = true;          // the same for all heads
   std::vector<int64_t> first_items_;  // of each head, within one sequence
   int64_t num_items_ = 0;
+  bool sums_positions_;            // this is to make position_key_gradient
+  int64_t position_floats_ = 0;    // of sums for each band item
+  float* position_sums_ = nullptr;
 
   std::atomic<int64_t> next_{0};
   std::atomic<int64_t> done_{0};

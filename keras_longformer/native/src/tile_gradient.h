@@ -20,12 +20,15 @@ namespace KLF_NAMESPACE {
 struct GradientBlock {
   int64_t first, count;
   bool finite;              // queries and output gradients
+  bool positions_finite;    // position queries
   float* queries;           // (q, d), scaled
   float* output_gradients;  // (q, d)
   float* query_gradients;   // (q, d), or null: not wanted
   float* log_sum;           // (q,)
   float* delta;             // (q,)
   Segments segments;
+  float* position_queries;          // (q, d), scaled, or null
+  float* position_query_gradients;  // (q, d), or null
 };
 
 // A tile of keys in the orders the products ask for.
@@ -137,6 +140,10 @@ static GradientBlock Half(GradientBlock block, int64_t number, int64_t width) {
   if (block.query_gradients != nullptr) {
     block.query_gradients += shift * width;
   }
+  if (block.position_queries != nullptr) {
+    block.position_queries += shift * width;
+    block.position_query_gradients += shift * width;
+  }
   block.segments = Bounded(block.segments.From(shift), block.count);
   block.log_sum += shift;
   block.delta += shift;
@@ -145,8 +152,9 @@ static GradientBlock Half(GradientBlock block, int64_t number, int64_t width) {
 
 // All gradients that one block of queries and one tile of keys give each other.
 static void AttendGradient(Band band, const GradientBlock& block,
-                           const GradientTile& keys, int64_t d, int64_t width,
-                           float* scores, float* products) {
+                           const GradientTile& keys,
+                           const Positions& positions, int64_t d,
+                           int64_t width, float* scores, float* products) {
   const KeyTile& tile = keys.tile;
   if (Apart(block.segments, tile.segments)) return;
   const Part part =
@@ -162,8 +170,8 @@ static void AttendGradient(Band band, const GradientBlock& block,
   const bool all_seen = in_band && alike;
   if (!all_seen && block.count > kTile / 2) {
     for (int64_t i = 0; i < 2; ++i) {
-      AttendGradient(band, Half(block, i, width), keys, d, width, scores,
-                     products);
+      AttendGradient(band, Half(block, i, width), keys, positions, d, width,
+                     scores, products);
     }
     return;
   }
@@ -179,6 +187,12 @@ static void AttendGradient(Band band, const GradientBlock& block,
   Multiply({output_gradients, width, 1}, num_q,
            keys.values_by_d + part.first_k, kTile, d, columns,
            products + corner, kTile, false);
+  const bool positioned = block.position_queries != nullptr;
+  const int64_t offset = first_key - block.first;
+  if (positioned) {
+    AddGroupScores(positions, part.first_q, part.last_q, offset, columns,
+                   block.position_queries, width, d, scores + part.first_k);
+  }
   SoftenGradient(band, in_band, alike, block, tile, part, scores, products);
 
   if (keys.key_gradients != nullptr) {
@@ -198,6 +212,12 @@ static void AttendGradient(Band band, const GradientBlock& block,
                  key_segments, false, {products + corner, kTile, 1}, num_q,
                  keys.keys + part.first_k * width, num_k, width,
                  block.query_gradients + part.first_q * width);
+    if (positioned) {
+      AddGroupGradients(positions, part.first_q, part.last_q, offset, num_k,
+                        block.position_queries, block.positions_finite, width,
+                        products + part.first_k,
+                        block.position_query_gradients);
+    }
   }
 }
 

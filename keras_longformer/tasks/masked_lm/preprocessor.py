@@ -17,6 +17,7 @@ from keras_longformer.text.template import start_mask
 from keras_longformer.tokenizers import GraphTokenizer
 from keras_longformer.training.masking import find_tokens
 from keras_longformer.training.masking import mask_tokens
+from keras_longformer.training.masking import selection_length
 
 NO_LABELS = (
     "A masked LM makes its own labels from the texts: write `fit(texts)`; of a "
@@ -45,6 +46,7 @@ class LongformerMaskedLMPreprocessor(
         mask_token_rate: the part of those that becomes `<mask>`.
         random_token_rate: the part of those that becomes a random token; the
             rest stays as it is.
+        whole_words: whether all tokens of a word are selected, or none.
         global_start: whether the inputs have a `"global_mask"`, with `<s>`
             global. By default no token is global and there is none.
         seed: int. The same seed and the same calls in the same order give the
@@ -87,6 +89,7 @@ class LongformerMaskedLMPreprocessor(
         over_long: str = "truncate",
         pad_to: PadTo = "sequence_length",
         global_start: bool = False,
+        whole_words: bool = False,
         seed: int | None = None,
         **kwargs,
     ):
@@ -112,6 +115,7 @@ class LongformerMaskedLMPreprocessor(
         self.over_long = over_long
         self.pad_to = pad_to
         self.global_start = global_start
+        self.whole_words = whole_words
         self.seed = seed
         self._generator = _random_generator(seed)
 
@@ -141,6 +145,7 @@ class LongformerMaskedLMPreprocessor(
                 selection_length=self._selection_length(token_ids),
                 mask_token_rate=self.mask_token_rate,
                 random_token_rate=self.random_token_rate,
+                word_starts=self._word_starts(token_ids),
             )
         inputs["token_ids"] = masked.token_ids
         inputs["mask_positions"] = masked.mask_positions
@@ -203,15 +208,17 @@ class LongformerMaskedLMPreprocessor(
             selectable &= tf.not_equal(token_ids, i)
         return selectable
 
+    def _word_starts(self, token_ids):
+        """Returns bool `(b, n)`, or `None` where words are not kept whole."""
+        if not self.whole_words:
+            return None
+        return tf.gather(tf.constant(self.tokenizer.word_starts), token_ids)
+
     def _selection_length(self, token_ids: tf.Tensor) -> int | tf.Tensor:
         """Returns `k`: an int where the number of columns is known."""
         if self.mask_selection_length is not None:
             return self.mask_selection_length
-        columns = token_ids.shape[1]
-        if columns is not None:
-            return int(columns * self.mask_selection_rate) + 1
-        columns = tf.cast(tf.shape(token_ids)[1], tf.float32)
-        return tf.cast(columns * self.mask_selection_rate, tf.int32) + 1
+        return selection_length(token_ids, self.mask_selection_rate)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
@@ -219,6 +226,7 @@ class LongformerMaskedLMPreprocessor(
             **super().get_config(),
             "over_long": self.over_long,
             "global_start": self.global_start,
+            "whole_words": self.whole_words,
             "seed": self.seed,
         }
 

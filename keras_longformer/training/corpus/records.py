@@ -173,17 +173,28 @@ def write_shard(
     )
     os.replace(temporary, counts)
     os.replace(unfinished, path)
+    return shard_facts(path)
+
+
+def shard_facts(path: str | os.PathLike) -> dict:
+    """Returns what `write_shard` returned of a shard that it wrote."""
+    path = pathlib.Path(path)
+    with np.load(_lengths_path(path)) as counts:
+        lengths, characters = counts["token_ids"], counts["characters"]
     return {
         "name": path.name,
         "documents": len(lengths),
-        "tokens": int(np.sum(lengths, dtype=np.int64)),
-        "characters": int(np.sum(characters, dtype=np.int64)),
+        "tokens": int(lengths.sum(dtype=np.int64)),
+        "characters": int(characters.sum(dtype=np.int64)),
         "bytes": path.stat().st_size,
     }
 
 
 def write_manifest(
-    folder: str | os.PathLike, tokenizer, shards: list[dict]
+    folder: str | os.PathLike,
+    tokenizer,
+    shards: list[dict],
+    left_out: dict | None = None,
 ) -> None:
     """Writes `corpus.json`, which makes a folder of shards a corpus.
 
@@ -191,6 +202,7 @@ def write_manifest(
         folder: where the shards are.
         tokenizer: the `GraphTokenizer` that made the tokens.
         shards: list of what `write_shard` returned.
+        left_out: dict from reason to how many documents are in no shard.
     """
     names = ("start", "end", "pad", "unk", "mask")
     facts = {
@@ -208,6 +220,7 @@ def write_manifest(
             count: sum(shard[count] for shard in shards)
             for count in ("documents", "tokens", "characters")
         },
+        "left_out": left_out or {},
         "shards": shards,
     }
     path = pathlib.Path(folder) / MANIFEST

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_longformer.text.coercion import check_one_of
 from keras_longformer.training.masking import mask_tokens
+from keras_longformer.training.masking import selection_length
 from keras_longformer.training.rows.filling import NO_SEGMENT
 from keras_longformer.training.rows.filling import fill_rows
 from keras_longformer.training.rows.filling import join_stocks
@@ -260,7 +261,9 @@ class PretrainingBatches:
                 vocabulary_size=self.tokenizer.vocabulary_size(),
                 seed=seeds,
                 selection_rate=self.mask_selection_rate,
-                selection_length=self._selection_length(token_ids),
+                selection_length=selection_length(
+                    token_ids, self.mask_selection_rate
+                ),
                 word_starts=starts,
             )
             x = {
@@ -273,13 +276,6 @@ class PretrainingBatches:
             if self.document_global:
                 x["global_mask"] = _first_tokens(segment_ids)
         return x, masked.mask_ids, masked.mask_weights
-
-    def _selection_length(self, token_ids):
-        columns = token_ids.shape[1]
-        if columns is not None:
-            return int(columns * self.mask_selection_rate) + 1
-        columns = tf.cast(tf.shape(token_ids)[1], tf.float32)
-        return tf.cast(columns * self.mask_selection_rate, tf.int32) + 1
 
 
 def _first_tokens(segment_ids):

@@ -24,7 +24,7 @@ def make(dtype="float32", **config):
     return klf.LongformerEmbedder(
         small.make_backbone(dropout=0.0, dtype=dtype),
         preprocessor=klf.LongformerEmbedderPreprocessor(
-            small.make_tokenizer(), sequence_length=64, pad_to=[32, 64]
+            small.shared_tokenizer(), sequence_length=64, pad_to=[32, 64]
         ),
         **config,
     )

@@ -12,7 +12,7 @@ def test_embeddings(tmp_path):
     task = klf.LongformerEmbedder(
         small.make_backbone(),
         preprocessor=klf.LongformerEmbedderPreprocessor(
-            small.make_tokenizer(), sequence_length=64
+            small.shared_tokenizer(), sequence_length=64
         ),
     )
     exported = exports.export(

@@ -18,7 +18,7 @@ def masked_lm():
     return klf.LongformerMaskedLM(
         small.make_backbone(max_global_tokens=1),
         preprocessor=klf.LongformerMaskedLMPreprocessor(
-            small.make_tokenizer(), sequence_length=64, global_start=True
+            small.shared_tokenizer(), sequence_length=64, global_start=True
         ),
     )
 

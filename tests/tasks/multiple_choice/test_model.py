@@ -25,7 +25,7 @@ def make(scoring="choices", preprocessor=None, **config):
             **{"max_global_tokens": None, "dropout": 0.0, **config}
         ),
         preprocessor=klf.LongformerMultipleChoicePreprocessor(
-            small.make_tokenizer(), scoring=scoring, **preprocessor
+            small.shared_tokenizer(), scoring=scoring, **preprocessor
         ),
         scoring=scoring,
     )
@@ -146,7 +146,7 @@ def test_hugging_face_numbers(global_tokens):
         GOLDEN / "longformer-multiple_choice", preprocessor=None
     )
     preprocessor = klf.LongformerMultipleChoicePreprocessor(
-        small.make_tokenizer(), global_tokens=global_tokens
+        small.shared_tokenizer(), global_tokens=global_tokens
     )
     with np.load(GOLDEN / "multiple_choice.npz") as file:
         for case in ("one", "padded"):

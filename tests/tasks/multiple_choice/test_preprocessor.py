@@ -16,13 +16,13 @@ QUESTIONS = {
 
 def make(**config):
     return klf.LongformerMultipleChoicePreprocessor(
-        small.make_tokenizer(), **{"sequence_length": 24, **config}
+        small.shared_tokenizer(), **{"sequence_length": 24, **config}
     )
 
 
 def text(ids, mask=None):
     """Tokens in letters; those that the mask marks alone."""
-    tokenizer = small.make_tokenizer()
+    tokenizer = small.shared_tokenizer()
     ids = np.asarray(ids)
     if mask is not None:
         ids = ids[np.asarray(mask)]

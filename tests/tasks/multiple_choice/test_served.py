@@ -13,7 +13,7 @@ def test_choices(tmp_path):
     task = klf.LongformerMultipleChoice(
         small.make_backbone(max_global_tokens=None),
         preprocessor=klf.LongformerMultipleChoicePreprocessor(
-            small.make_tokenizer(), sequence_length=64
+            small.shared_tokenizer(), sequence_length=64
         ),
     )
     exported = exports.export(

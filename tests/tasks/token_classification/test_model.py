@@ -33,7 +33,7 @@ def make(preprocessor=None, class_names=NAMES, **config):
         ),
         num_classes=3,
         preprocessor=klf.LongformerTokenClassifierPreprocessor(
-            small.make_tokenizer(), **preprocessor
+            small.shared_tokenizer(), **preprocessor
         ),
         class_names=class_names,
     )

@@ -72,7 +72,7 @@ def test_tokens_and_words_as_hugging_face(roberta, roberta_files):
 
 def make(**config):
     return klf.LongformerTokenClassifierPreprocessor(
-        small.make_tokenizer(), **{"sequence_length": 9, **config}
+        small.shared_tokenizer(), **{"sequence_length": 9, **config}
     )
 
 
@@ -82,7 +82,7 @@ def test_labels_and_weights():
         [[1, 2], [3], [4, 5]],
         [1.0, 0.5, 2.0],
     )
-    ids = small.make_tokenizer().tokenize([" good", " bad text"])
+    ids = small.shared_tokenizer().tokenize([" good", " bad text"])
     first, second = (len(row) for row in ids)
     want = [0, 1, *[0] * (first - 1), 2]
     n = len(want)
@@ -127,7 +127,7 @@ def test_global_start_and_config():
 
 def test_outputs_of_words():
     words = as_words([["bad", "", "x"]]).words
-    tokens = tokenize_words(small.make_tokenizer(), words)
+    tokens = tokenize_words(small.shared_tokenizer(), words)
     count = tokens.ids.row_lengths()[0]
     outputs = tf.range(tf.cast(count, tf.float32))[None, : count - 1, None]
     got, has = words_of_tokens(

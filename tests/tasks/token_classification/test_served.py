@@ -15,7 +15,7 @@ TEXTS = ["a good  Ünïcödé text", "", "bad " * 70]
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     preprocessor = klf.LongformerTokenClassifierPreprocessor(
-        small.make_tokenizer(), sequence_length=64
+        small.shared_tokenizer(), sequence_length=64
     )
     task = klf.LongformerTokenClassifier(
         small.make_backbone(max_global_tokens=0),
