@@ -16,9 +16,16 @@ alone is written. The result is for `transformers`, with `--to preset` for
 `from_preset`, and with `--to model_garden` for Model Garden. At the end the
 hidden states of what was written are compared with the checkpoint's, on a text
 short enough for both.
+
+`--verify` compares them, and a masked LM's logits, at lengths from one token to
+the longest that both read alike: of a RoBERTa what half a window covers, of a
+Longformer everything. The checkpoint is computed by transformers' PyTorch model
+where that is installed. It prints the table of differences and what is allowed;
+the exit code is 1 if one is larger.
 """
 
 import argparse
+import sys
 
 from keras_longformer.cli.arguments import add_json
 from keras_longformer.cli.arguments import add_lengths
@@ -60,12 +67,18 @@ def add_arguments(
         help="of the checkpoint of Model Garden's that is read or written: "
         "see docs/model_garden.md",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare the result with the checkpoint, at many lengths",
+    )
     add_lengths(parser)
     add_json(parser)
 
 
 def run(given: dict) -> int:
     """Runs the command."""
+    from keras_longformer.finetune import verification
     from keras_longformer.finetune.conversion import convert
 
     as_json = given.pop("json")
@@ -73,5 +86,18 @@ def run(given: dict) -> int:
     result = convert(
         given.pop("preset"), given.pop("output"), **given, **lengths
     )
-    write_result(result, as_json)
-    return 0
+    verified = result.get("verification")
+    if verified is None or as_json:
+        write_result(result, as_json)
+    else:
+        del result["verification"]
+        write_result(result, as_json)
+        print(f"\n{verification.table(verified)}")
+    if verified is None or verified["equal"]:
+        return 0
+    print(
+        f"keras-longformer convert: '{result['output']}' was written, but does "
+        "not compute what its source computes: see the differences.",
+        file=sys.stderr,
+    )
+    return 1

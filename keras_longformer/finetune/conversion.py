@@ -10,6 +10,8 @@ import numpy as np
 from keras_longformer import weights
 from keras_longformer.finetune.finding import find_task
 from keras_longformer.finetune.opening import task_of
+from keras_longformer.finetune.verification import check_verifiable
+from keras_longformer.finetune.verification import verify_conversion
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.tokenizers import LongformerTokenizer
 from keras_longformer.tokenizers import open_tokenizer
@@ -26,6 +28,7 @@ def convert(
     task: str | None = None,
     positions: str = "copy",
     quirks: Sequence[str] = (),
+    verify: bool = False,
     **options,
 ) -> dict:
     """Opens a checkpoint, makes it long, and writes it.
@@ -41,6 +44,9 @@ def convert(
         positions: str, how new positions are made, as for `from_preset`.
         quirks: of the checkpoint of Model Garden's that is read, or is
             written: names in `ModelGardenCheckpoint` and `save_model_garden`.
+        verify: bool, whether to compare what was written with the checkpoint
+            at all lengths that both read alike, by an independent computation
+            where there is one: see `verification.verify_conversion`.
         **options: those of `from_preset`: `max_sequence_length`,
             `window_size`.
 
@@ -50,11 +56,13 @@ def convert(
         written too), and `largest_difference` of a hidden state to the
         checkpoint's, on a text that both read whole; `None` where that says
         nothing, as with new positions. With `"model_garden"`, what is written
-        is read as Model Garden runs it.
+        is read as Model Garden runs it. With `verify`, also `verification`:
+        what `verify_conversion` returns.
 
     Raises:
-        ValueError: the checkpoint cannot be read or written so, or the folder
-            is not empty.
+        ValueError: the checkpoint cannot be read or written so, the folder
+            is not empty, or what is asked for cannot be verified.
+        RuntimeError: transformers fails on the checkpoint, with `verify`.
     """
     if to not in FORMS:
         raise ValueError(f"`to` must be one of {FORMS}. Received: to={to!r}")
@@ -62,6 +70,8 @@ def convert(
         raise ValueError(
             f"'{output}' is not empty. Name a new folder, or empty it."
         )
+    if verify:
+        check_verifiable(to, positions, quirks)
     is_garden = weights.preset_kind(preset) == "model_garden"
     if quirks and is_garden == (to == "model_garden"):
         raise ValueError(
@@ -85,6 +95,11 @@ def convert(
         tokenizer = _tokenizer(preset, windows)
     _write(model, tokenizer, os.path.abspath(output), to, quirks)
     backbone = getattr(model, "backbone", model)
+    verified = {}
+    if verify:
+        verified["verification"] = verify_conversion(
+            preset, output, window_size=windows
+        )
     return {
         "output": output,
         "form": to,
@@ -95,6 +110,7 @@ def convert(
         "largest_difference": largest_difference(preset, output, windows)
         if positions == "copy"
         else None,
+        **verified,
     }
 
 

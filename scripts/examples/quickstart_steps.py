@@ -9,10 +9,10 @@ import sys
 import time
 
 import keras
+import masked_lms
 import numpy as np
 import quickstart_report as report
 import quickstart_text as text
-import safetensors.numpy
 import small_models
 import tensorflow as tf
 
@@ -21,7 +21,6 @@ from keras_longformer import weights
 from keras_longformer.native import library
 from keras_longformer.tasks.masked_lm.metrics import BitsPerCharacter
 from keras_longformer.tasks.masked_lm.metrics import masked_blocks
-from keras_longformer.weights.lengthen import sinusoids
 
 # What a server does not have: `import` of them raises in the process that asks
 # the SavedModel.
@@ -110,11 +109,7 @@ def run(settings, output, checkpoint=None, tokenizer=None):
 
 
 def train_short(sources, settings, folder):
-    """Trains a small RoBERTa, in Hugging Face's format; returns a tokenizer.
-
-    Its positions start as sines, in a random basis, so that the computed ones
-    it is later given are as foreign to it as they are to any RoBERTa.
-    """
+    """Trains a small RoBERTa, in Hugging Face's format; returns a tokenizer."""
     train = text.of_split(sources, "train")
     print(
         f"      vocabulary of {settings.vocabulary_size:,} tokens", flush=True
@@ -134,12 +129,7 @@ def train_short(sources, settings, folder):
         max_global_tokens=0,
         dropout=0.0,  # No text is read often enough to be learnt by heart.
     )
-    positions = backbone.embeddings.position_embedding.embeddings
-    generator = np.random.default_rng(settings.seed)
-    basis, _ = np.linalg.qr(generator.normal(size=(width, width)))
-    sines = sinusoids(*positions.shape) @ basis
-    size = 0.02 * np.sqrt(small_models.ROBERTA_WIDTH / width)
-    positions.assign(sines * size / np.sqrt(np.mean(np.square(sines))))
+    masked_lms.start_positions(backbone, settings.seed)
     model = klf.LongformerMaskedLM(
         backbone,
         preprocessor=klf.LongformerMaskedLMPreprocessor(
@@ -168,38 +158,8 @@ def train_short(sources, settings, folder):
         settings.short_peak,
         lambda optimizer: compile_masked_lm(model, per_token, optimizer),
     )
-    save_as_roberta(model, folder)
+    masked_lms.save_as_roberta(model, folder)
     return tokenizer
-
-
-def save_as_roberta(model, folder):
-    """Writes a short model as Hugging Face writes a RoBERTa.
-
-    A RoBERTa has no window and no projections for global tokens, so that
-    going on from this folder is what going on from any RoBERTa is.
-    """
-    klf.save_hugging_face(model, folder)
-    folder = pathlib.Path(folder)
-    arrays = safetensors.numpy.load_file(folder / "model.safetensors")
-    arrays = {
-        name.replace("longformer.", "roberta.", 1): array
-        for name, array in arrays.items()
-        if "_global." not in name
-    }
-    temporary = folder / "model.safetensors.tmp"
-    safetensors.numpy.save_file(arrays, temporary, metadata={"format": "pt"})
-    temporary.chmod(0o644)  # `save_file` lets only the owner read.
-    temporary.replace(folder / "model.safetensors")
-    for name, changes in (
-        (
-            "config.json",
-            {"model_type": "roberta", "architectures": ["RobertaForMaskedLM"]},
-        ),
-        ("tokenizer_config.json", {"tokenizer_class": "RobertaTokenizer"}),
-    ):
-        content = json.loads((folder / name).read_text()) | changes
-        content.pop("attention_window", None)
-        small_models.write(folder / name, json.dumps(content, indent=2) + "\n")
 
 
 def fit(model, data, settings, batch_size, peak, compile_with):
@@ -247,29 +207,6 @@ def compile_masked_lm(model, characters_per_token, optimizer="sgd"):
 # Steps 2 and 3
 
 
-def evaluation_blocks(texts, tokenizer, settings):
-    """Cuts files into rows that the short model reads in whole parts.
-
-    Returns:
-        int32 `(rows, tokens)`, rows drawn from all files, and the characters
-        that one of their tokens has on average.
-    """
-    columns = (settings.short_length - 2) * settings.length_factor
-    rows = []
-    for each in texts:
-        ids = tokenizer.tokenize(each).numpy()
-        whole = len(ids) // columns * columns
-        rows.extend(ids[:whole].reshape(-1, columns))
-    generator = np.random.default_rng(settings.seed)
-    chosen = generator.permutation(len(rows))[: settings.evaluation_rows]
-    blocks = np.stack([rows[i] for i in chosen])
-    characters = sum(
-        len(each.decode("utf-8", "replace"))
-        for each in tokenizer.detokenize(blocks).numpy()
-    )
-    return blocks, characters / blocks.size
-
-
 def evaluate(model, blocks, per_token, settings, parts):
     """Returns `bits_per_token` and `bits_per_character` on masked blocks."""
     preprocessor = model.preprocessor
@@ -313,7 +250,13 @@ def open_masked_lm(checkpoint, settings, positions):
 def lengthen(checkpoint, sources, tokenizer, settings, folder, results):
     """Measures ways to make it long; saves the updated model."""
     texts = [source.text for source in text.of_split(sources, "test")]
-    blocks, per_token = evaluation_blocks(texts, tokenizer, settings)
+    blocks, per_token = masked_lms.evaluation_blocks(
+        texts,
+        tokenizer,
+        columns=(settings.short_length - 2) * settings.length_factor,
+        count=settings.evaluation_rows,
+        seed=settings.seed,
+    )
     results.facts |= {
         "files": len(texts),
         "tokens": blocks.size,
