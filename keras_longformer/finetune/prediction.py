@@ -181,14 +181,21 @@ def _answer(batch, predictor, free, columns, fixed):
             good.append(row)
             inputs.append(fixed | values)
         rows.append(row)
-    for row, (answer, error) in zip(good, _all_answers(predictor, inputs)):
+    for row, (answer, error) in zip(good, answers_of(predictor, inputs)):
         row |= answer
         row["error"] = error
     return rows
 
 
-def _all_answers(predictor, inputs):
-    """A row and "" for each text, or `{}` and why there is no answer."""
+def answers_of(
+    predictor: Predictor, inputs: list[dict]
+) -> list[tuple[dict, str]]:
+    """Returns a row and "" for each text, or `{}` and why there is none.
+
+    Args:
+        predictor: what answers.
+        inputs: for each text a dict of bytes by the predictor's inputs.
+    """
     if not inputs:
         return []
     together = {
@@ -200,7 +207,7 @@ def _all_answers(predictor, inputs):
         if len(inputs) == 1:
             return [({}, _reason(error.message))]
         # One bad text fails its batch: find out which one it is.
-        return [_all_answers(predictor, [one])[0] for one in inputs]
+        return [answers_of(predictor, [one])[0] for one in inputs]
     errors = outputs.pop("error", np.full(len(inputs), b""))
     errors = [error.decode("utf-8", "replace") for error in errors]
     return [
