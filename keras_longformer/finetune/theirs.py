@@ -5,7 +5,7 @@ Command:
 
 Run by its path, in a process that has none of this project's modules and no
 TensorFlow: Triton, which transformers imports, ends a process that imported
-TensorFlow before. `finetune/verification.py` does.
+TensorFlow before. `finetune/original.py` does.
 
 `INPUTS.npz` holds, for each `i`, `token_ids/i` and `padding_mask/i`, `(b, n)`,
 and `columns/i`, `(p,)`. `OUTPUTS.npz` then holds `hidden_states/i`,

@@ -85,6 +85,8 @@ def read_texts(text: str, piece: int) -> tuple[list[str], list[str]]:
 
 def prepare(settings, text: str, output: str) -> Made:
     """Reads the text, trains a tokenizer and makes corpora of tokens."""
+    # Each of the models here is traced again, which TensorFlow warns of.
+    tf.get_logger().setLevel("ERROR")
     train, held_out = read_texts(text, settings.piece)
     tokenizer = small_models.train_tokenizer(train, settings.vocabulary_size)
     folders = []

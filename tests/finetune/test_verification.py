@@ -8,6 +8,7 @@ import safetensors.numpy
 
 import keras_longformer as klf
 from keras_longformer.cli.main import main
+from keras_longformer.finetune import original
 from keras_longformer.finetune import verification
 from tests.tasks import small
 
@@ -23,7 +24,7 @@ def convert(capsys, source, output, *more):
 
 
 def without_transformers(monkeypatch):
-    monkeypatch.setattr(verification, "_has_transformers", lambda: False)
+    monkeypatch.setattr(original, "_has_transformers", lambda: False)
 
 
 def test_equals_transformers_where_the_window_covers(tmp_path, capsys):
