@@ -4,11 +4,11 @@ Both answer with the graph that TF Serving would run, so that the two cannot
 differ: a preset's is made here, a SavedModel's is loaded.
 """
 
+import dataclasses
 import itertools
 import json
 import os
 import re
-import typing
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -33,7 +33,8 @@ from keras_longformer.training.progress import Progress
 SIGNATURE = "serving_default"
 
 
-class Predictor(typing.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Predictor:
     """A model that answers.
 
     Attributes:

@@ -8,8 +8,10 @@ from tests.training.corpus.test_prepare import documents_of
 from tests.training.corpus.test_prepare import make_texts
 from tests.training.corpus.test_prepare import tokenizer as tokenizer
 
-# Beam's own, and its dependencies'.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+# Beam's own, and of what it imports.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning"
+)
 # In this process; DirectRunner may start another that it downloads.
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
