@@ -120,6 +120,7 @@ class SavedModelHandler(ModelHandler[Mapping, PredictionResult, Predictor]):
         return sum(
             len(text)
             for element in batch
+            if isinstance(element, Mapping)
             for text in element.values()
             if isinstance(text, str | bytes)
         )
