@@ -33,7 +33,8 @@ def write_records(
         path: str, the file, which is replaced.
         batches: iterable, such as a `tf.data.Dataset`, of `(x, y)` or
             `(x, y, sample_weight)`, batched, as `read_records` and our
-            preprocessors give them. A `"global_mask"` has no place in it.
+            preprocessors and `PretrainingBatches` give them. A
+            `"global_mask"` has no place in it.
         kind: `"masked_lm"`, `"classification"` or `"tagging"`.
         sequence_length: int, of all rows.
         pad_token_id: int, what they are padded with.
@@ -48,8 +49,8 @@ def write_records(
         int, the number of records.
 
     Raises:
-        ValueError: a row that is longer, or classification rows with weights
-            other than 0 and 1.
+        ValueError: a row that is longer, rows of packed documents, or
+            classification rows with weights other than 0 and 1.
 
     Example: that of `read_records`.
     """
@@ -91,6 +92,12 @@ def write_records(
 
 def _as_numpy(batch):
     x, y, *weight = tf.nest.map_structure(np.asarray, tuple(batch))
+    if "segment_ids" in x:
+        raise ValueError(
+            "Records have no place for `segment_ids`: documents that share a "
+            "row would see each other. Make the batches with "
+            'packing="none" or "crossing".'
+        )
     return x, y, weight[0] if weight else np.ones(y.shape, np.float32)
 
 

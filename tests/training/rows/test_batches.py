@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_longformer.data.model_garden import read_records
+from keras_longformer.data.model_garden import write_records
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.tasks.masked_lm import LongformerMaskedLM
 from keras_longformer.tokenizers import LongformerTokenizer
@@ -244,3 +246,28 @@ def test_a_shard_that_cannot_be_read_is_named(tokenizer):
     corpus = Broken([[[7] * 30] * 9])
     with pytest.raises(tf.errors.OpError, match="shard 0 is broken"):
         steps(batches_of(tokenizer, corpus), 0, 1)
+
+
+def test_as_records_of_model_garden_and_back(tokenizer, tmp_path):
+    path = str(tmp_path / "train.tfrecord")
+    sizes = {"sequence_length": N, "pad_token_id": PAD}
+    batches = batches_of(tokenizer, packing="crossing")
+    count = write_records(
+        path, batches.dataset().take(2), num_predictions=9, **sizes
+    )
+    assert count == 6
+    read = read_records(path, pad_token_id=PAD, batch_size=3)
+    for (x, y, weights), batch in zip(read, steps(batches, 0, 2), strict=True):
+        for name in ("token_ids", "padding_mask"):
+            np.testing.assert_array_equal(x[name], batch[0][name])
+        used = batch[2] > 0
+        k = used.shape[1]
+        assert np.array_equal(weights[:, :k] > 0, used)
+        np.testing.assert_array_equal(y.numpy()[:, :k][used], batch[1][used])
+        places = x["mask_positions"].numpy()[:, :k]
+        np.testing.assert_array_equal(
+            places[used], batch[0]["mask_positions"][used]
+        )
+    packed = batches_of(tokenizer, packing="documents").dataset().take(1)
+    with pytest.raises(ValueError, match='packing="none" or "crossing"'):
+        write_records(path, packed, num_predictions=9, **sizes)
