@@ -19,7 +19,7 @@ def seldom_collected():
     """What stays is not searched for garbage again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
+    gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.fixture(scope="module", autouse=True)
