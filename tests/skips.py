@@ -29,6 +29,8 @@ ALLOWED = {
     r"there is a GPU here": _anywhere,
     r"there is neither TF_SERVING_BINARY": _anywhere,
     r"there is no openssl": _anywhere,
+    # Its protobuf goes with no sentencepiece of now.
+    r"there is no apache-beam": _anywhere,
     # Its project `longformer` is in no package.
     r"there is no MODEL_GARDEN": _anywhere,
     r"No C\+\+ compiler found": _anywhere,

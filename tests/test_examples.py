@@ -47,6 +47,14 @@ CANNOT_RUN = {
         ServingError,
         "no server listens",
     ),
+    "keras_longformer/training/corpus/prepare.py prepare_corpus 0": (
+        FileNotFoundError,
+        "there are no books",
+    ),
+    "keras_longformer/training/rows/batches.py PretrainingBatches 0": (
+        FileNotFoundError,
+        "there is no corpus",
+    ),
 }
 # The blocks that import what may not follow TensorFlow.
 OWN_PROCESS = {

@@ -245,8 +245,9 @@ def _add_training(group):
     group.add_argument(
         "--dtype",
         choices=("float32", "mixed_bfloat16", "mixed_float16", "bfloat16"),
-        help="of computations, and with bfloat16 of weights; with "
-        "mixed_float16 the loss is scaled (default: the preset's)",
+        metavar="POLICY",
+        help="float32, mixed_bfloat16, mixed_float16, in which the loss is "
+        "scaled, or bfloat16, also of weights (default: the preset's)",
     )
     group.add_argument(
         "--rematerialize",

@@ -88,9 +88,10 @@ def distribution_strategy(
     ```python
     strategy = distribution_strategy()
     with strategy.scope():
-        classifier = klf.LongformerTextClassifier.from_preset(...)
-        classifier.compile(...)
-    classifier.fit(texts, labels, batch_size=16)   # 16 over all devices
+        classifier = keras_longformer.LongformerTextClassifier.from_preset(
+            "path/to/roberta-base", num_classes=2)
+        classifier.compile()
+    classifier.fit(["a text", "another"], [0, 1], batch_size=2)  # Of all.
     ```
     """
     if name is None:

@@ -1,5 +1,6 @@
 """Beam's RunInference says what the exported model says."""
 
+import importlib.util
 import json
 
 import keras
@@ -8,10 +9,16 @@ import pytest
 from tests.serving import exports
 from tests.tasks import small
 
-# Beam's own, and of what it imports.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("apache_beam") is None,
+        reason="there is no apache-beam: the extra `beam`",
+    ),
+    # Beam's own, and of what it imports.
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning"
+    ),
+]
 ELEMENTS = [
     {"text": small.TEXTS[1]},
     {"text": exports.HOSTILE},

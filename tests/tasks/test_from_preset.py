@@ -96,7 +96,8 @@ def test_tokenizers(hugging_face, own, tmp_path):
 
 def test_keras_hub_finds_ours(own):
     made = keras_hub.models.TextClassifierPreprocessor.from_preset(own)
-    assert type(made) is klf.LongformerTextClassifierPreprocessor
+    # It takes the last one that was defined, in another test too.
+    assert isinstance(made, klf.LongformerTextClassifierPreprocessor)
 
 
 def test_other_kinds_by_name(own, hugging_face, tmp_path):

@@ -1,5 +1,7 @@
 """Beam's pipeline gives the documents that `prepare_corpus` gives."""
 
+import importlib.util
+
 import pytest
 
 from keras_longformer.training.corpus.prepare import prepare_corpus
@@ -8,10 +10,16 @@ from tests.training.corpus.test_prepare import documents_of
 from tests.training.corpus.test_prepare import make_texts
 from tests.training.corpus.test_prepare import tokenizer as tokenizer
 
-# Beam's own, and of what it imports.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("apache_beam") is None,
+        reason="there is no apache-beam: the extra `beam`",
+    ),
+    # Beam's own, and of what it imports.
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning"
+    ),
+]
 # In this process; DirectRunner may start another that it downloads.
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
