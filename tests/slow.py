@@ -32,7 +32,7 @@ PATTERNS = [
     r"test_precision\.py::test_adapters_alone",
     r"multiple_choice/test_model\.py::test_fit_on_questions\[choices-(True|"
     r"False-mixed)",
-    r"test_problem_types\.py::test_(saved_and_loaded)",
+    r"test_problem_types\.py::test_saved_and_loaded",
     r"test_served_equals_predicted\.py::test_a_subclass_that_reads_otherwise\["
     r"(truncate|head_tail)",
     r"test_served_equals_predicted\.py::test_special_tokens_in_texts\[trunc",

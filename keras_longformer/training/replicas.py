@@ -3,7 +3,8 @@
 Keras 3.15 averages the means of the devices' shares of a batch, whatever
 their sizes; clips each device's gradient before they are added; cannot
 accumulate gradients; lets all devices drop the same; and its `fit` fails on
-several machines (keras #20585). That is mended here, and nowhere else.
+several machines (keras #20585). That is mended here; a backbone that is fitted
+without a task builds by `models.call_inputs` alone.
 """
 
 import contextlib
