@@ -20,11 +20,13 @@ from keras_longformer.pretrain.training import Training
 from keras_longformer.training import writing
 from keras_longformer.training.distribution import distribution_strategy
 from keras_longformer.training.distribution import is_chief
+from keras_longformer.training.distribution import is_multi_worker
 from keras_longformer.training.distribution import wait_for_all
 from keras_longformer.training.distribution import worker_errors
 from keras_longformer.training.lock import owned
 from keras_longformer.training.phases import carry
 from keras_longformer.training.resume import TrainingStates
+from keras_longformer.training.stopping import StopRequest
 
 LOCK = "running.json"
 OBJECTIVES = {"masked_lm": MaskedLM, "char_lm": CharLM}
@@ -48,6 +50,8 @@ def run(settings: Settings) -> Measured:
             has a training with other settings, a disk is full, or the loss is
             not a number any more. The states that were saved are kept.
         WorkerLostError: another machine does not answer any more.
+        SystemExit: a scheduler asked to stop (SIGTERM). A state and the report
+            are written; on several machines it is as if killed.
         ImportError: a package that is needed is missing.
     """
     objective = OBJECTIVES[settings.task](settings)
@@ -62,12 +66,17 @@ def run(settings: Settings) -> Measured:
         if is_chief(strategy):
             lock = os.path.join(settings.output, LOCK)
             stack.enter_context(owned(lock))
-        measured = _train(objective, settings, strategy)
+        stop = StopRequest()
+        if not is_multi_worker(strategy):
+            stack.enter_context(stop)
+        measured = _train(objective, settings, strategy, stop)
         wait_for_all(strategy)
+        if stop.received:
+            raise SystemExit(stop.STATUS)
         return measured
 
 
-def _train(objective, settings, strategy):
+def _train(objective, settings, strategy, stop):
     states = TrainingStates(
         os.path.join(settings.output, "state"), keep=settings.keep_states
     )
@@ -95,7 +104,7 @@ def _train(objective, settings, strategy):
         )
         check_same(states, fingerprint, settings.output)
         training = Training(
-            objective, phase, model, data, states, before, updates
+            objective, phase, model, data, states, before, updates, stop
         )
         with strategy.scope():
             training.compile()

@@ -21,6 +21,7 @@ from keras_longformer.training.resume import NotSavedError
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import all_finite
 from keras_longformer.training.resume import between_updates
+from keras_longformer.training.stopping import StopRequest
 
 # Batches in a row without a number after which float16 is given up: the loss
 # scale, halved by each, has come from 2**15 to nothing.
@@ -57,6 +58,7 @@ class Training:
         before: `Place`, where the phases before this one end; `None`: there
             are none.
         updates: int, of all phases; by default of this one alone.
+        stop: `StopRequest`, at which training pauses, or `None`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Training:
         states: TrainingStates,
         before: Place | None = None,
         updates: int | None = None,
+        stop: StopRequest | None = None,
     ):
         self.objective = objective
         self.settings = settings
@@ -76,6 +79,7 @@ class Training:
         self.states = states
         self.before = before = before or Place()
         self.updates = updates or settings.updates
+        self.stop = stop or StopRequest()
         # Batches, with those of the phases before.
         self.end = before.batches + (
             settings.updates * settings.accumulation_steps
@@ -212,10 +216,9 @@ class Watch(keras.callbacks.Callback):
             is_last or self.update % settings.validate_every == 0
         ):
             self.measure()
-        is_over = settings.minutes is not None and (
-            now - self.begin >= 60 * settings.minutes
-        )
+        is_over = self.training.stop.received
         if settings.minutes is not None:  # By the chief's clock.
+            is_over = is_over or now - self.begin >= 60 * settings.minutes
             strategy = self.model.distribute_strategy
             is_over = bool(gather(strategy, [is_over])[0, 0])
         if is_last or is_over:

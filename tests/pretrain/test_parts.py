@@ -1,6 +1,8 @@
 """The parts of a pretraining, without one."""
 
 import math
+import os
+import signal
 import types
 
 import keras
@@ -21,6 +23,7 @@ from keras_longformer.pretrain.training import Training
 from keras_longformer.pretrain.training import Watch
 from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.resume import TrainingStates
+from keras_longformer.training.stopping import StopRequest
 from tests.pretrain import tiny
 
 
@@ -99,6 +102,7 @@ def watched(tmp_path):
             model=model,
             objective=MaskedLM(settings),
             before=Place(),
+            stop=StopRequest(),
             end=18,
             updates=9,
             states=TrainingStates(str(tmp_path / "state"), keep=2),
@@ -169,6 +173,16 @@ def test_measures_saves_and_ends(watched, capsys):
     facts = watch.training.states.read_facts()
     assert facts["step"] == 18 and facts["seconds"] >= 7.0
     assert "Update 9: held-out bits per token 2.0000" in capsys.readouterr().out
+
+
+def test_saves_when_a_scheduler_asks_to_stop(watched):
+    watch = watched()
+    with watch.training.stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        watch.on_train_batch_end(0, {"loss": 1.0})
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert watch.model.stop_training
+    assert watch.training.states.read_facts()["step"] == 5
 
 
 @pytest.fixture(scope="module")
