@@ -2,11 +2,14 @@
 
 import ctypes
 import os
+import logging
 import pathlib
 import threading
 
+from keras_longformer.native import cache
 from keras_longformer.native import source_files
 
+_logger = logging.getLogger("keras_longformer")
 _lock = threading.Lock()
 _library = None
 
@@ -26,7 +29,8 @@ def load() -> ctypes.CDLL:
     """Loads and registers the library, the first time; later returns it.
 
     Raises:
-        RuntimeError: it is not built, or XLA refuses it. The message names
+        NotBuiltError: it is not built.
+        RuntimeError: it cannot be loaded, or XLA refuses it. The message names
             the build command.
     """
     global _library
@@ -38,21 +42,27 @@ def load() -> ctypes.CDLL:
     return _library
 
 
+class NotBuiltError(RuntimeError):
+    """There is no library that fits."""
+
+
 def find() -> pathlib.Path:
-    """The newest library that fits the sources and TensorFlow.
+    """The library that fits the sources and TensorFlow.
 
     Raises:
-        RuntimeError: there is none.
+        NotBuiltError: there is none.
     """
-    folder = source_files.cache_folder()
-    found = folder.glob(f"{_stem()}-*.so")
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    if newest is None:
-        raise RuntimeError(
+    folders = cache.folders()
+    path, damaged = cache.find(_stem(), folders)
+    for other in damaged:
+        _logger.warning("keras_longformer does not load %s: it is damaged.", other)
+    if path is None:
+        raise NotBuiltError(
             "The native kernel is not built for these sources and this "
-            f"TensorFlow in {folder}. Build it with `{source_files.COMMAND}`."
+            f"TensorFlow in {', '.join(map(str, folders))}. Build it with "
+            f"`{source_files.COMMAND}`."
         )
-    return newest
+    return path
 
 
 def choose_instructions(name: str = "") -> None:
@@ -82,12 +92,20 @@ _stem_cache = []
 
 def _stem():
     if not _stem_cache:
-        _stem_cache.append(source_files.library_stem())
+        import tensorflow as tf
+
+        _stem_cache.append(source_files.library_stem(tf.__version__))
     return _stem_cache[0]
 
 
 def _load(path):
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:  # Of another system, say, with another libc.
+        raise RuntimeError(
+            f"{path} cannot be loaded: {error}. Delete it and build it anew "
+            f"with `{source_files.COMMAND}`."
+        ) from error
     library.keras_longformer_register.argtypes = [ctypes.c_void_p]
     library.keras_longformer_register.restype = ctypes.c_char_p
     library.keras_longformer_choose_instructions.argtypes = [ctypes.c_char_p]

@@ -7,6 +7,8 @@ import sys
 
 import keras
 
+from keras_longformer.ops import settle_default
+from keras_longformer.ops import taken
 from keras_longformer.pretrain import report
 from keras_longformer.pretrain.masked_lm import MaskedLM
 from keras_longformer.pretrain.measure import Measured
@@ -73,6 +75,8 @@ def _train(objective, settings, strategy):
     )
     fingerprint = settings.fingerprint()
     check_same(states, fingerprint, settings.output)
+    attention = settle_default((states.read_facts() or {}).get("attention"))
+    taken_before = taken.now()
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
         model = objective.open()
@@ -83,7 +87,7 @@ def _train(objective, settings, strategy):
     with strategy.scope():
         training.compile()
     try:
-        facts = training.run(fingerprint)
+        facts = training.run(fingerprint, attention)
     except NotFiniteError as error:
         if is_chief(strategy):
             _save_last(objective, settings, model, states, error)
@@ -91,9 +95,8 @@ def _train(objective, settings, strategy):
     measured = training.measure() if facts["paused"] else _last(facts)
     if not is_chief(strategy):
         return measured
-    report.write(
-        objective.title, list(objective.said(model)), facts, settings, measured
-    )
+    lines = [*objective.said(model), taken.sentence(taken_before)]
+    report.write(objective.title, lines, facts, settings, measured)
     _save(objective, model, settings)
     return measured
 

@@ -91,11 +91,12 @@ class Training:
         )
         optimizer.build(model.trainable_variables)
 
-    def run(self, fingerprint: dict) -> dict:
+    def run(self, fingerprint: dict, attention: str) -> dict:
         """Trains until all updates are done or the time is over.
 
         Args:
             fingerprint: dict, kept with each state.
+            attention: str, what `settle_default` returned, kept as well.
 
         Returns:
             Dict of `history`, a dict for each measurement; `step`, the batches
@@ -120,6 +121,7 @@ class Training:
                 flush=True,
             )
         facts["fingerprint"] = json.loads(json.dumps(fingerprint))
+        facts["attention"] = attention
         watch = Watch(self, step, facts)
         if not facts["history"]:
             watch.measure()
