@@ -16,6 +16,7 @@ import concurrent.futures
 import hashlib
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -152,8 +153,7 @@ def build(
     stem = source_files.library_stem(tensorflow.version)
     stem = f"{stem}-{_key(compiler, version)}"
     folders = [pathlib.Path(output)] if output else cache.folders()
-    path, _ = cache.find(stem, folders)
-    if path is not None:
+    for path in filter(cache.is_whole, cache.find(stem, folders)):
         say(f"Already built: {path}")
         return path
     title = version.splitlines()[0] if version else compiler
@@ -200,10 +200,13 @@ def has_failed(tensorflow: TensorFlow) -> pathlib.Path | None:
 
 def _remove_damaged(stem, folder):
     """Returns the whole library of a folder, removes others of its name."""
-    path, damaged = cache.find(stem, [folder])
-    for other in damaged:
-        other.unlink(missing_ok=True)
-    return path
+    whole = None
+    for path in cache.find(stem, [folder]):
+        if not cache.is_whole(path):
+            path.unlink(missing_ok=True)
+        elif whole is None:
+            whole = path
+    return whole
 
 
 def _build(stem, folder, tensorflow, compiler):
@@ -231,7 +234,10 @@ def _build(stem, folder, tensorflow, compiler):
 
 
 def _key(compiler, version):
-    return hashlib.sha256(f"{compiler} {version}".encode()).hexdigest()[:8]
+    """What tells apart libraries of one home on several machines."""
+    libc = platform.libc_ver()
+    key = hashlib.sha256(f"{compiler} {version} {libc}".encode())
+    return key.hexdigest()[:8]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

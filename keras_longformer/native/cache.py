@@ -65,27 +65,20 @@ def is_whole(path: pathlib.Path) -> bool:
         return False
 
 
-def find(
-    stem: str, places: list[pathlib.Path]
-) -> tuple[pathlib.Path | None, list[pathlib.Path]]:
-    """Looks for a library in folders.
+def find(stem: str, places: list[pathlib.Path]) -> Iterator[pathlib.Path]:
+    """Yields the libraries in folders, whole or damaged, the best first.
 
     Args:
-        stem: the start of its name.
-        places: folders. The first that has one counts, and its newest.
-
-    Returns:
-        Its path, `None` where there is none, and damaged ones that were met.
+        stem: the start of their names.
+        places: folders, as they count. In each, the newest counts most.
     """
-    damaged = []
     for folder in places:
         # One that cannot be read, or is not there, has none.
-        found = [(_modified(path), path) for path in folder.glob(f"{stem}-*.so")]
+        found = [
+            (_modified(path), path) for path in folder.glob(f"{stem}-*.so")
+        ]
         for _, path in sorted(found, reverse=True):
-            if is_whole(path):
-                return path, damaged
-            damaged.append(path)
-    return None, damaged
+            yield path
 
 
 def prepare(folder: pathlib.Path) -> None:

@@ -92,10 +92,9 @@ def _decide(name):
         library.load()
         return ""
     except library.NotBuiltError:
-        reason = "it is not built"
         if name == "built" or not sys.platform.startswith("linux"):
-            return reason
-        return (_wait if name == "wait" else _start)() or reason
+            return "it is not built"
+        return _wait() if name == "wait" else _start()
     except RuntimeError as error:  # Built, and of no use here.
         return _say(str(error))
 
@@ -113,7 +112,7 @@ def _wait():
 
 
 def _start():
-    """Starts to build; returns why the kernel is not taken, if it cannot."""
+    """Starts to build; returns why the kernel is not taken now."""
     tensorflow = source_files.running_tensorflow()
     try:
         failed = build.has_failed(tensorflow)
@@ -134,7 +133,7 @@ def _start():
     try:
         busy = cache.is_busy(folder)
         if not busy:
-            _start_process(tensorflow)
+            _start_process(tensorflow, folder)
     except OSError as error:
         return _say(f"it cannot be built: {error}")
     _logger.warning(
@@ -148,11 +147,12 @@ def _start():
     return "it was not built yet when this process began"
 
 
-def _start_process(tensorflow):
+def _start_process(tensorflow, folder):
     """Starts a process that nobody waits for: the shell leaves it alone."""
     command = [
         *(sys.executable, "-P", "-m", build.__name__),
         *("--background", tensorflow.version, tensorflow.headers),
+        *("--output", str(folder)),
     ]
     subprocess.run(
         ["/bin/sh", "-c", '"$@" &', "sh", *command],

@@ -1,8 +1,8 @@
 """Loads the compiled kernel, once, and makes it known to XLA."""
 
 import ctypes
-import os
 import logging
+import os
 import pathlib
 import threading
 
@@ -29,40 +29,20 @@ def load() -> ctypes.CDLL:
     """Loads and registers the library, the first time; later returns it.
 
     Raises:
-        NotBuiltError: it is not built.
-        RuntimeError: it cannot be loaded, or XLA refuses it. The message names
-            the build command.
+        NotBuiltError: it is not built, or damaged, or cannot be loaded.
+        RuntimeError: XLA refuses it. Both messages name the build command.
     """
     global _library
     if _library is not None:
         return _library
     with _lock:
         if _library is None:
-            _library = _load(find())
+            _library = _find_and_load()
     return _library
 
 
 class NotBuiltError(RuntimeError):
     """There is no library that fits."""
-
-
-def find() -> pathlib.Path:
-    """The library that fits the sources and TensorFlow.
-
-    Raises:
-        NotBuiltError: there is none.
-    """
-    folders = cache.folders()
-    path, damaged = cache.find(_stem(), folders)
-    for other in damaged:
-        _logger.warning("keras_longformer does not load %s: it is damaged.", other)
-    if path is None:
-        raise NotBuiltError(
-            "The native kernel is not built for these sources and this "
-            f"TensorFlow in {', '.join(map(str, folders))}. Build it with "
-            f"`{source_files.COMMAND}`."
-        )
-    return path
 
 
 def choose_instructions(name: str = "") -> None:
@@ -98,14 +78,26 @@ def _stem():
     return _stem_cache[0]
 
 
+def _find_and_load():
+    """The best of the libraries that fit; says what is wrong with others."""
+    folders = cache.folders()
+    for path in cache.find(_stem(), folders):
+        if not cache.is_whole(path):
+            _logger.warning("keras_longformer passes over %s: damaged.", path)
+            continue
+        try:
+            return _load(path)
+        except OSError as error:  # Of a machine with another libc, say.
+            _logger.warning("keras_longformer passes over %s: %s", path, error)
+    raise NotBuiltError(
+        "The native kernel is not built for these sources and this TensorFlow "
+        f"in {', '.join(map(str, folders))}. Build it with "
+        f"`{source_files.COMMAND}`."
+    )
+
+
 def _load(path):
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:  # Of another system, say, with another libc.
-        raise RuntimeError(
-            f"{path} cannot be loaded: {error}. Delete it and build it anew "
-            f"with `{source_files.COMMAND}`."
-        ) from error
+    library = ctypes.CDLL(str(path))
     library.keras_longformer_register.argtypes = [ctypes.c_void_p]
     library.keras_longformer_register.restype = ctypes.c_char_p
     library.keras_longformer_choose_instructions.argtypes = [ctypes.c_char_p]
