@@ -161,7 +161,6 @@ def _start_process(tensorflow, folder):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=True,
     )
 
 
