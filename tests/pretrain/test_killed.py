@@ -87,7 +87,7 @@ def test_reports(whole, inputs):
     assert history[-1]["bits_per_character"] == pytest.approx(bits / 3)
     report = (whole / "report.md").read_text()
     assert f"| 4 | {bits:.4f} | {bits / 3:.4f} |" in report
-    assert "- Attention by `" in report
+    assert "Attention by `" in report
     assert len(np.unique(image.imread(whole / "report.png"))) > 2
     assert list((whole / "tensorboard" / "train").glob("events*"))
     unfinished = ("**/*.tmp", "**/unfinished*", "running.json")
