@@ -93,6 +93,9 @@ def test_reports(whole, inputs):
     unfinished = ("**/*.tmp", "**/unfinished*", "running.json")
     assert not [path for name in unfinished for path in whole.glob(name)]
     assert len(states_of(whole).found()) == 2
+    # So that what goes on computes the same.
+    facts = states_of(whole).read_facts()
+    assert f"`{facts['attention']}`" in metrics["attention"]
 
 
 def test_killed_and_started_again(whole, inputs, tmp_path, capsys):
