@@ -28,8 +28,8 @@ def sentence(before: collections.Counter | None = None) -> str:
     """
     taken = [*(_counts - (before or collections.Counter()))]
     parts = []
-    for name in dict.fromkeys(name for name, _ in taken):
-        reasons = [why for other, why in taken if other == name and why]
+    for name in sorted({name for name, _ in taken}):
+        reasons = sorted(why for other, why in taken if other == name and why)
         why = f" (not `native`: {'; '.join(reasons)})" if reasons else ""
         parts.append(f"`{name}`{why}")
     return f"Attention by {' and '.join(parts) or 'nothing'}."

@@ -90,5 +90,5 @@ def test_sentence(monkeypatch):
     window_attention(**Case("any").inputs())
     window_attention(**Case("any").inputs(), return_scores=True)
     said = taken.sentence(before)
-    assert "it never holds the scores" in said
-    assert said.endswith("it is switched off) and `native`.")
+    assert "(not `native`: it is switched off; it never holds the sc" in said
+    assert said.endswith(") and `native`.")
