@@ -27,11 +27,14 @@ the first text than without.
 import argparse
 import json
 import lzma
+import os
 import pathlib
 import sys
 import time
 
-import char_lm_text
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import prediction_by_matching
 
 NAME = "char_lm_baselines"
@@ -42,8 +45,16 @@ def xz(text: bytes) -> int:
     return len(lzma.compress(text, preset=9 | lzma.PRESET_EXTREME))
 
 
-def measure(text: char_lm_text.Text, order: int) -> dict:
-    """Returns bits per character and seconds, by the compressor's name."""
+def measure(text, order: int) -> dict:
+    """Measures all compressors.
+
+    Args:
+        text: a `char_lm_text.Text`.
+        order: int, of PPM.
+
+    Returns:
+        Bits per character and CPU-seconds, by the compressor's name.
+    """
     train, held_out = text.train, text.held_out
     results = {}
 
@@ -114,6 +125,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     given = parse_arguments(arguments)
+    # TensorFlow, behind it, takes seconds to import, and `--help` needs none.
+    import char_lm_text
+
     try:
         text = char_lm_text.read(given.files, given.most_held_out or None)
     except (OSError, ValueError) as error:

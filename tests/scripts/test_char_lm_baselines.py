@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tests.scripts.script import beside
 from tests.scripts.script import load
 
 baselines = load("examples", "char_lm_baselines")
@@ -56,7 +57,8 @@ def test_learns_and_costs_what_xz_does(tmp_path, capsys):
     words = ["some ", "words ", "in ", "any ", "order, "]
     file = tmp_path / "text.txt"
     file.write_text("".join(generator.choices(words, k=8_000)))
-    baselines.main([str(file), "--report", str(tmp_path)])
+    with beside("examples"):
+        baselines.main([str(file), "--report", str(tmp_path)])
     found = json.loads((tmp_path / "char_lm_baselines.json").read_text())
     bits = {k: v["bits_per_character"] for k, v in found["results"].items()}
     assert found["text"]["held_out_bytes"] == round(
