@@ -37,7 +37,8 @@ def write(
 
     Args:
         objective, model: what was learned.
-        facts: dict, what `Training.run` returned.
+        facts: dict, what `Training.run` returned, and as `taken` the
+            sentence of `ops.taken`.
         settings: the run's.
         measured: the last measurement.
         tested: what the test gave at the end, or `None`.
@@ -48,6 +49,7 @@ def write(
         "test": tested and tested._asdict(),
         "updates": facts["updates"],
         "paused": facts["paused"],
+        "attention": facts["taken"],
         "seconds": facts["seconds"],
         "history": history,
         "settings": dataclasses.asdict(settings),
@@ -142,7 +144,7 @@ def _page(objective, model, facts, settings, measured, tested):
         "## Training",
         "\n".join(f"- {line}" for line in objective.said(model)),
         f"{settings.rows} rows in memory at once. {facts['seconds']:,.0f} s "
-        "in all.",
+        f"in all. {facts['taken']}",
         "## Settings",
         writing.settings_table(settings),
         writing.environment(),

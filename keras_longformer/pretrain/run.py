@@ -9,6 +9,8 @@ import sys
 
 import keras
 
+from keras_longformer.ops import settle_default
+from keras_longformer.ops import taken
 from keras_longformer.pretrain import report
 from keras_longformer.pretrain.char_lm import CharLM
 from keras_longformer.pretrain.masked_lm import MaskedLM
@@ -82,12 +84,14 @@ def _train(objective, settings, strategy, stop):
     )
     fingerprint = settings.fingerprint()
     check_same(states, fingerprint, settings.output)
+    facts = states.read_facts()
+    attention = settle_default((facts or {}).get("attention"))
+    taken_before = taken.now()
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
         opened = objective.open()
     phases = objective.phases()
     updates = sum(phase.updates for phase in phases)
-    facts = states.read_facts()
     first, model, before = 0 if facts is None else facts["phase"], None, Place()
     for number, phase in enumerate(phases):
         if number < first:
@@ -118,7 +122,7 @@ def _train(objective, settings, strategy, stop):
             )
         else:
             facts = {"history": [], "seconds": 0.0, "step": 0, "updates": 0}
-        facts["fingerprint"] = fingerprint
+        facts |= {"fingerprint": fingerprint, "attention": attention}
         try:
             facts = training.run(facts)
         except NotFiniteError as error:
@@ -132,6 +136,7 @@ def _train(objective, settings, strategy, stop):
     tested = None if facts["paused"] else objective.tested(model)
     if not is_chief(strategy):
         return measured
+    facts["taken"] = taken.sentence(taken_before)
     report.write(objective, model, facts, settings, measured, tested)
     _save(objective, model, settings)
     return measured

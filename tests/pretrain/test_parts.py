@@ -241,6 +241,7 @@ def test_report_of_a_training_that_pauses_at_once(tmp_path):
     one = {"phase": 1, "update": 0, **measured._asdict()}
     one["train_bits_per_token"] = None
     facts = {"history": [one], "updates": 1, "seconds": 1.0, "paused": True}
+    facts["taken"] = "Attention by nothing."
     objective = MaskedLM(settings)
     objective.said = lambda model: ["a line"]
     report.write(objective, None, facts, settings, measured)
