@@ -70,3 +70,23 @@ make_environment() {
         -e "$checkout[$extras]"
     echo "$wanted" > "$stamp"
 }
+
+# Makes $beam_python: the environment of before, and over it Apache Beam with the
+# older protobuf that it wants.
+make_beam_environment() {
+    local folder="$venv/beam" below
+    beam_python="$folder/bin/python"
+    if [[ -f "$folder/made" ]]; then
+        return
+    fi
+    echo "Environment: installing Apache Beam into $folder."
+    rm -rf "$folder"
+    "$python" -m venv "$folder"
+    "$beam_python" -m pip install --quiet --disable-pip-version-check \
+        "apache-beam >=2.70, <3" "sentencepiece >=0.2, <0.2.2"
+    below="$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+    # Behind what is installed here.
+    echo "$below" > "$("$beam_python" -c \
+        'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+    touch "$folder/made"
+}

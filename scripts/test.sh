@@ -20,8 +20,26 @@ export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
 cd "$checkout"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
+# All tests: those too that need Apache Beam and skip without it, at the same time.
+test_beam() {
+    make_beam_environment
+    "$beam_python" -m pytest -p no:cacheprovider \
+        tests/finetune/test_beam.py tests/training/corpus/test_beam.py
+}
+if (($# == 0)); then
+    beam_log="$(mktemp)"
+    test_beam > "$beam_log" 2>&1 &
+    beam_tests=$!
+fi
 # In processes side by side: what tests do most is making graphs, in one thread.
 # In the order of folders, as files of few tests, which xdist would take last,
 # are those that take long.
-exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
-    --no-loadscope-reorder "$@"
+status=0
+"$python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+    --no-loadscope-reorder "$@" || status=$?
+if [[ -n "${beam_tests:-}" ]]; then
+    wait "$beam_tests" || status=$?
+    cat "$beam_log"
+    rm -f "$beam_log"
+fi
+exit "$status"

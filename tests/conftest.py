@@ -12,6 +12,9 @@ if "KERAS_LONGFORMER_TEST_REPORTS" in os.environ:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Nothing is built beside the tests, and what is built changes none: the kernel
+# runs where a test names it.
+os.environ.setdefault("KERAS_LONGFORMER_NATIVE", "off")
 
 import keras  # noqa: E402
 import pytest  # noqa: E402

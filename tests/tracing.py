@@ -11,7 +11,10 @@ import pytest
 import tensorflow as tf
 
 # Folders and files in which graphs are run once or twice.
-RUN_ONCE = ("tasks/", "finetune/", "cli/", "test_examples.py")
+RUN_ONCE = (
+    *("tasks/", "finetune/", "cli/", "test_examples.py"),
+    "pretrain/test_char_lm.py",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,10 +7,18 @@
         --output pretrained
     keras-longformer pretrain --tokenizer path/to/roberta-base --num-layers 4 \\
         --num-heads 4 --hidden-dim 256 --train *.txt --output small
+    keras-longformer pretrain --task char_lm --train enwik8.zip --output small
 
 A RoBERTa is made long on the way: positions copied, as in the paper. Held-out
 text is measured before the first update and then again and again: bits per
 token (the paper's BPC), bits per character, perplexity.
+
+`--task char_lm` learns to predict each byte from those before it, in phases of
+twice the length and windows and half the rate each: --updates 430000 50000 are
+two of them, and --batch-size may name one for each too. Without a size or
+phases they are the paper's. Of text8 and enwik8 the first 90 million
+characters are trained on, the next 5 million measured with, and the last 5
+million are --test.
 
 Into the output folder go `report.md`, `report.png` (the curve),
 `metrics.json`, `model/` (for --preset and `from_preset`), `corpus/` (the text
@@ -20,7 +28,9 @@ Killed at any moment, the same command goes on from the last state and ends
 with the very weights it would have had. A disk that is full, text that cannot
 be read and a loss that is not a number are said; the last good state stays.
 
-The defaults are the paper's, for GPUs: 65,000 updates of 64 rows. Where the
+The defaults are the paper's, for GPUs: of a masked LM 65,000 updates of 64
+rows at 3e-5; of a character LM 430,000, 50,000, 50,000, 35,000 and 5,000 of 32
+and then 16, from 2.5e-4 on, with gradients clipped at 0.25. Where the
 memory is short: --rows 1 (the default), --rematerialize, --dtype
 mixed_bfloat16. On several GPUs or machines: --distribution auto.
 """
@@ -41,15 +51,16 @@ def add_arguments(
     parser.add_argument(
         "--task",
         default="masked_lm",
-        metavar="NAME",
+        choices=("masked_lm", "char_lm"),
         help="what is learned (default: %(default)s)",
     )
     _add_text(parser.add_argument_group("text"))
     _add_model(parser.add_argument_group("model"))
+    _add_char_lm(parser.add_argument_group("character language models"))
     _add_training(
         parser.add_argument_group("training (defaults are the paper's)")
     )
-    _add_rows(parser.add_argument_group("rows"))
+    _add_rows(parser.add_argument_group("rows of masked language models"))
     _add_run(parser.add_argument_group("run"))
     parser.set_defaults(error=parser.error)
 
@@ -91,7 +102,8 @@ def _add_text(group):
         nargs="+",
         metavar="FILE",
         help="text files, of which tokens are made in OUTPUT/corpus; or the "
-        "folder of a corpus that was made before",
+        "folder of a corpus that was made before. A character LM takes files "
+        "byte for byte, .zip and .gz unpacked",
     )
     group.add_argument(
         "--validation",
@@ -99,7 +111,7 @@ def _add_text(group):
         default=(),
         metavar="FILE",
         help="text to measure with; without it, a part of the documents of "
-        "--train (--validation-share)",
+        "--train (--validation-share), a character LM's from its end",
     )
     group.add_argument(
         "--validation-share",
@@ -143,14 +155,17 @@ def _add_model(group):
         type=count,
         metavar="TOKENS",
         help="of a row and of what the model reads (default: the preset's; "
-        "4096 of a new model)",
+        "4096 of a new model; 2048 in a character LM's first phase)",
     )
     group.add_argument(
         "--window-size",
         type=count,
+        nargs="+",
         metavar="TOKENS",
-        help="of the attention, both sides (default: the preset's; 512 of a "
-        "new model, or of a RoBERTa)",
+        help="of the attention, both sides; one for all layers or one for "
+        "each; a character LM's, of the first phase: two are of the bottom and "
+        "the top, doubling between (default: the preset's; 512 of a new model, "
+        "or of a RoBERTa; 32 512 of a character LM)",
     )
     group.add_argument(
         "--positions",
@@ -175,6 +190,50 @@ def _add_model(group):
         group.add_argument(f"--{name}", type=count, metavar="N", help=what)
 
 
+def _add_char_lm(group):
+    group.add_argument(
+        "--configuration",
+        choices=("char_small", "char_large"),
+        help="a size of the paper's, of 41 or 102 million weights (default: "
+        "char_small)",
+    )
+    group.add_argument(
+        "--alphabet",
+        metavar="CHARACTERS",
+        help="text8, for its 27, or the characters themselves (default: all "
+        "bytes)",
+    )
+    group.add_argument(
+        "--gaps",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="one for each layer: the tokens between two keys of the two "
+        "dilated heads (default: the configuration's; 0 of a new model)",
+    )
+    group.add_argument(
+        "--test",
+        nargs="*",
+        metavar="FILE",
+        help="measure on this text too, once, whole, at the end; without FILE "
+        "on a part of --train that is held out",
+    )
+    group.add_argument(
+        "--evaluation-length",
+        type=count,
+        metavar="TOKENS",
+        help="of a window that is measured (default: the phase's; of --test "
+        "the paper's 32256)",
+    )
+    group.add_argument(
+        "--evaluation-stride",
+        type=count,
+        metavar="TOKENS",
+        help="how far the next window begins, and what counts of each "
+        "(default: a quarter of the length; of --test the paper's 512)",
+    )
+
+
 def _add_training(group):
     group.add_argument(
         "--train-only",
@@ -186,16 +245,17 @@ def _add_training(group):
     group.add_argument(
         "--updates",
         type=count,
-        default=65_000,
+        nargs="+",
         metavar="N",
-        help="(default: %(default)s)",
+        help="of each phase; a masked LM has one (default: 65000; see above)",
     )
     group.add_argument(
         "--batch-size",
         type=count,
-        default=64,
+        nargs="+",
         metavar="N",
-        help="rows of an update (default: %(default)s)",
+        help="rows of an update, of all phases or each (default: 64; see "
+        "above)",
     )
     group.add_argument(
         "--rows",
@@ -208,24 +268,24 @@ def _add_training(group):
     group.add_argument(
         "--learning-rate",
         type=float,
-        default=3e-5,
         dest="peak",
         metavar="RATE",
-        help="the highest (default: %(default)s)",
+        help="the highest, of the first phase (default: 3e-5, or 2.5e-4)",
     )
     group.add_argument(
         "--warmup",
         type=int,
         metavar="N",
-        help="updates in which it rises (default: 500, or a tenth of fewer "
-        "than 5,000 updates)",
+        help="updates in which it rises, in each phase (default: 500, or a "
+        "tenth of fewer than 5,000 updates; a character LM's a tenth, at most "
+        "10000)",
     )
     group.add_argument(
         "--power",
         type=float,
         default=3.0,
-        help="of the polynomial in which it then falls to 0 (default: "
-        "%(default)s)",
+        help="of the polynomial in which a masked LM's then falls to 0 "
+        "(default: %(default)s); a character LM's stays",
     )
     group.add_argument(
         "--weight-decay",
@@ -237,10 +297,9 @@ def _add_training(group):
     group.add_argument(
         "--clip-norm",
         type=float,
-        default=1.0,
         metavar="NORM",
         help="the longest gradient of an update, of all weights together; 0 "
-        "for any (default: %(default)s)",
+        "for any (default: 1, or 0.25)",
     )
     group.add_argument(
         "--dtype",

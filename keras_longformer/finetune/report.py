@@ -29,7 +29,8 @@ def write(
         outcome: what was measured.
         measured: str, the file it was measured on.
         count: int, its examples.
-        facts: dict, what `Training.run` returned.
+        facts: dict, what `Training.run` returned, and as `taken` the
+            sentence of `ops.taken`.
         settings: the run's.
         metric: str, the name of the metric that chose the epoch.
         seconds: float, that the run took.
@@ -44,6 +45,7 @@ def write(
             "examples": count,
             "best_epoch": facts["best_epoch"],
             "paused": facts["paused"],
+            "attention": facts["taken"],
             "history": facts["history"],
             "settings": dataclasses.asdict(settings),
         },
@@ -105,7 +107,7 @@ def _page(outcome, measured, count, facts, settings, metric, seconds):
         _history(facts["history"], metric),
         f"{facts['step']:,} batches of {settings.rows}, "
         f"{settings.accumulation_steps} an update. This run took "
-        f"{seconds:.0f} s.",
+        f"{seconds:.0f} s. {facts['taken']}",
         "## Settings",
         writing.settings_table(settings),
         writing.environment(),

@@ -13,6 +13,8 @@ from keras_longformer.finetune.finding import find_fine_tuning
 from keras_longformer.finetune.settings import Settings
 from keras_longformer.finetune.training import Training
 from keras_longformer.finetune.training import check_resume
+from keras_longformer.ops import settle_default
+from keras_longformer.ops import taken
 from keras_longformer.serving.export import export_saved_model
 from keras_longformer.tasks.finetuning import Outcome
 from keras_longformer.training import writing
@@ -59,14 +61,17 @@ def _train(task, settings, examples, resume):
         + (f", {len(examples.test):,} to test" if examples.test else ""),
         flush=True,
     )
+    attention = settle_default((states.read_facts() or {}).get("attention"))
+    taken_before = taken.now()
     keras.utils.set_random_seed(settings.seed)
     model = task.open(settings.preset, examples.labels, **_options(settings))
     training.compile(model)
-    facts = training.run(model, resume)
+    facts = training.run(model, resume, attention)
 
     measured = settings.test or settings.validation or settings.train
     rows = examples.test if settings.test else examples.validation
     outcome = training.measure(model, rows)
+    facts["taken"] = taken.sentence(taken_before)
     report.write(
         outcome,
         measured,

@@ -88,8 +88,14 @@ class Training:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         model.compile(optimizer=optimizer)
 
-    def run(self, model, resume: bool) -> dict:
+    def run(self, model, resume: bool, attention: str) -> dict:
         """Trains until the epochs, the patience or the time are over.
+
+        Args:
+            model: that `compile` was called with.
+            resume: bool, whether to go on from the last state.
+            attention: str, what `settle_default` returned, kept with each
+                state.
 
         Returns:
             Dict of `history`, a dict of metrics for each epoch; `best`, the
@@ -114,6 +120,7 @@ class Training:
                 step = restored.pop("step")
                 facts = restored
                 print(f"Going on after batch {step:,}.", flush=True)
+        facts["attention"] = attention
         end = None
         if self.settings.minutes is not None:
             end = time.monotonic() + 60 * self.settings.minutes

@@ -136,7 +136,9 @@ def with_length(preprocessor, sequence_length):
     """A copy of a preprocessor that truncates and pads to another length."""
     pad_to = preprocessor.pad_to
     if not isinstance(pad_to, str):
-        pad_to = length_buckets(sequence_length, shortest=min(pad_to))
+        pad_to = length_buckets(
+            sequence_length, shortest=min(pad_to), per_doubling=4
+        )
     return with_options(
         preprocessor, sequence_length=sequence_length, pad_to=pad_to
     )

@@ -1,5 +1,5 @@
 """The compiled kernel: C++ sources, their build and their loading.
 
-Only `keras_longformer.ops` uses it. Nothing is compiled on import:
-`python -m keras_longformer.native.build` does that, once.
+Only `keras_longformer.ops` uses it. Nothing is compiled on import: `setup.py`
+does that for a wheel, or `choice.py` when it is first used.
 """

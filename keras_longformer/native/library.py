@@ -1,12 +1,15 @@
 """Loads the compiled kernel, once, and makes it known to XLA."""
 
 import ctypes
+import logging
 import os
 import pathlib
 import threading
 
+from keras_longformer.native import cache
 from keras_longformer.native import source_files
 
+_logger = logging.getLogger("keras_longformer")
 _lock = threading.Lock()
 _library = None
 
@@ -26,33 +29,20 @@ def load() -> ctypes.CDLL:
     """Loads and registers the library, the first time; later returns it.
 
     Raises:
-        RuntimeError: it is not built, or XLA refuses it. The message names
-            the build command.
+        NotBuiltError: it is not built, or damaged, or cannot be loaded.
+        RuntimeError: XLA refuses it. Both messages name the build command.
     """
     global _library
     if _library is not None:
         return _library
     with _lock:
         if _library is None:
-            _library = _load(find())
+            _library = _find_and_load()
     return _library
 
 
-def find() -> pathlib.Path:
-    """The newest library that fits the sources and TensorFlow.
-
-    Raises:
-        RuntimeError: there is none.
-    """
-    folder = source_files.cache_folder()
-    found = folder.glob(f"{_stem()}-*.so")
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    if newest is None:
-        raise RuntimeError(
-            "The native kernel is not built for these sources and this "
-            f"TensorFlow in {folder}. Build it with `{source_files.COMMAND}`."
-        )
-    return newest
+class NotBuiltError(RuntimeError):
+    """There is no library that fits."""
 
 
 def choose_instructions(name: str = "") -> None:
@@ -82,8 +72,28 @@ _stem_cache = []
 
 def _stem():
     if not _stem_cache:
-        _stem_cache.append(source_files.library_stem())
+        import tensorflow as tf
+
+        _stem_cache.append(source_files.library_stem(tf.__version__))
     return _stem_cache[0]
+
+
+def _find_and_load():
+    """The best of the libraries that fit; says what is wrong with others."""
+    folders = cache.folders()
+    for path in cache.find(_stem(), folders):
+        if not cache.is_whole(path):
+            _logger.warning("keras_longformer passes over %s: damaged.", path)
+            continue
+        try:
+            return _load(path)
+        except OSError as error:  # Of a machine with another libc, say.
+            _logger.warning("keras_longformer passes over %s: %s", path, error)
+    raise NotBuiltError(
+        "The native kernel is not built for these sources and this TensorFlow "
+        f"in {', '.join(map(str, folders))}. Build it with "
+        f"`{source_files.COMMAND}`."
+    )
 
 
 def _load(path):

@@ -1,9 +1,11 @@
-"""The kernel's sources, their flags, and where their libraries lie."""
+"""The kernel's sources, their flags, and what they are compiled for."""
 
 import hashlib
-import os
 import pathlib
 import platform
+from collections.abc import Sequence
+from importlib import metadata
+from typing import NamedTuple
 
 FOLDER = pathlib.Path(__file__).parent / "src"
 COMMAND = "python -m keras_longformer.native.build"
@@ -16,6 +18,8 @@ COMMON_FLAGS = (
     "-ffp-contract=fast",
 )
 _AVX2_FLAGS = ("-mavx2", "-mfma", "-mbmi", "-mbmi2")
+# Those that bring the package `tensorflow`, with its headers.
+_DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tf-nightly")
 # What `schedule.cc` asks the processor for before it runs such code.
 _SOURCE_FLAGS = {
     "band_attention_portable.cc": (),
@@ -33,28 +37,52 @@ _SOURCE_FLAGS = {
 }
 
 
-def cache_folder() -> pathlib.Path:
-    """Where libraries are looked for, and built unless told otherwise."""
-    if folder := os.environ.get("KERAS_LONGFORMER_NATIVE"):
-        return pathlib.Path(folder)
-    if cache := os.environ.get("XDG_CACHE_HOME"):
-        return pathlib.Path(cache) / "keras_longformer"
-    return pathlib.Path.home() / ".cache" / "keras_longformer"
+class TensorFlow(NamedTuple):
+    """What a library is made for.
+
+    Attributes:
+        version: str, `tf.__version__`.
+        headers: str, the folder of its C++ headers.
+    """
+
+    version: str
+    headers: str
 
 
-def library_stem() -> str:
+def running_tensorflow() -> TensorFlow:
+    """That of this process, which is imported."""
+    import tensorflow as tf
+
+    return TensorFlow(tf.__version__, tf.sysconfig.get_include())
+
+
+def installed_tensorflow(folders: Sequence[str]) -> TensorFlow | None:
+    """One that is installed in one of some folders; it is not imported."""
+    for folder in folders:
+        headers = pathlib.Path(folder) / "tensorflow" / "include"
+        if not (headers / "xla" / "ffi" / "api" / "ffi.h").is_file():
+            continue
+        for name in _DISTRIBUTIONS:
+            for found in metadata.distributions(name=name, path=[folder]):
+                return TensorFlow(found.version, str(headers))
+    return None
+
+
+def library_stem(version: str) -> str:
     """The start of the name of every library that fits.
 
     It names the sources and TensorFlow, but not the compiler, so that a
     library built elsewhere is found on a machine that has none.
-    """
-    import tensorflow as tf
 
-    digest = hashlib.sha256(f"{tf.__version__} {platform.machine()}".encode())
+    Args:
+        version: TensorFlow's.
+    """
+    digest = hashlib.sha256(f"{version} {platform.machine()}".encode())
     digest.update(repr((COMMON_FLAGS, _SOURCE_FLAGS)).encode())
     for path in sorted(FOLDER.iterdir()):
-        digest.update(path.name.encode() + path.read_bytes())
-    return f"window_attention-tf{tf.__version__}-{digest.hexdigest()[:16]}"
+        if path.suffix in (".cc", ".h"):
+            digest.update(path.name.encode() + path.read_bytes())
+    return f"window_attention-tf{version}-{digest.hexdigest()[:16]}"
 
 
 def kernel_sources() -> dict[str, tuple[str, ...]]:

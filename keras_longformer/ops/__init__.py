@@ -20,3 +20,4 @@ Attention tensors are `(b, n, h, d)`, scores `(b, h, q, k)`.
 
 from keras_longformer.ops.attention import IMPLEMENTATIONS as IMPLEMENTATIONS
 from keras_longformer.ops.attention import window_attention as window_attention
+from keras_longformer.ops.preparation import settle_default as settle_default

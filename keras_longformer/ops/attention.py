@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_longformer.ops import chunked
 from keras_longformer.ops import native
 from keras_longformer.ops import reference
+from keras_longformer.ops import taken
 from keras_longformer.ops.dropout import check_dropout
 from keras_longformer.ops.positions import check_positions
 
@@ -104,7 +105,9 @@ def window_attention(
         implementation: `"native"`, a compiled kernel; `"chunked"`, stock
             TensorFlow; `"reference"`; or `None`: on a CPU native where it is
             built (`python -m keras_longformer.native.build`) and can do what
-            is asked, otherwise chunked. On GPUs native has to be named, for
+            is asked, otherwise chunked. Where it is not built, the first call
+            starts to build it, for the next process: `native/README.md`. On
+            GPUs native has to be named, for
             it has never run on one; all that TensorFlow sees must have compute
             capability 8.0 or more.
 
@@ -223,9 +226,14 @@ def _choose(implementation, query, **options):
     implementation = _imposed.get() or implementation
     check_implementation(implementation)
     if implementation is not None:
+        taken.note(implementation)
         return implementation
-    if native.preferred() and native.reason_against(query, **options) is None:
+    # Asked for only where it can be taken: asking may start to build it.
+    reason = native.reason_against(query, **options)
+    if reason is None and native.preferred():
+        taken.note("native")
         return "native"
+    taken.note("chunked", reason or native.reason_against_default())
     return "chunked"
 
 

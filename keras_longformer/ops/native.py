@@ -26,10 +26,23 @@ _portable = contextvars.ContextVar("portable", default=False)
 def preferred() -> bool:
     """Whether to take the kernel where no implementation is named.
 
-    In a process that sees no GPU, and where the CPU's kernel is built. The
-    GPU's has never run on one, so that it has to be asked for.
+    In a process that sees no GPU, and where the CPU's kernel is built when this
+    is first asked; where it is not, it may then be built in the background for
+    the next process. The GPU's has never run on one, so that it has to be asked
+    for.
     """
-    return _device() == "CPU" and native_cpu.available()
+    return reason_against_default() is None
+
+
+def reason_against_default(wait: bool = False) -> str | None:
+    """Says why the kernel is not taken unasked, or `None` where it is.
+
+    Args:
+        wait: bool, whether to build the CPU's here rather than do without.
+    """
+    if _device() != "CPU":
+        return "on a GPU it has to be asked for"
+    return native_cpu.reason_against_default(wait)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from keras_longformer.native import choice
 from keras_longformer.native import library
 from keras_longformer.ops.custom_call import Axis
 from keras_longformer.ops.custom_call import Body
@@ -15,6 +16,22 @@ MAX_HEAD_SIZE = 256  # kMaxHeadSize in native/src/band_attention.h
 def available() -> bool:
     """Whether the kernel is built."""
     return library.available()
+
+
+def reason_against_default(wait: bool = False) -> str | None:
+    """Says why the kernel is not taken unasked, or `None`.
+
+    Once in a process: see `native.choice`, which may start to build it.
+
+    Args:
+        wait: bool, whether to build it here, where that is not decided yet.
+    """
+    return choice.prepare() if wait else choice.reason_against()
+
+
+def leave() -> None:
+    """Decides not to take the kernel unasked, where nothing is decided yet."""
+    choice.leave()
 
 
 def load() -> None:

@@ -9,6 +9,7 @@ import keras
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.pretrain import held_out
+from keras_longformer.pretrain.measure import Measure
 from keras_longformer.pretrain.objective import Data
 from keras_longformer.pretrain.objective import Objective
 from keras_longformer.tasks.masked_lm import LongformerMaskedLM
@@ -17,6 +18,7 @@ from keras_longformer.training.corpus.records import MANIFEST
 from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.distribution import worker_of
 from keras_longformer.training.rows.batches import PretrainingBatches
+from keras_longformer.training.schedules import WarmupPolynomialDecay
 
 # Whatever the run's seed is, so that runs are measured on the same masks.
 MEASURING_SEED = 0
@@ -50,8 +52,8 @@ class MaskedLM(Objective):
         self.preprocessor, model.preprocessor = model.preprocessor, None
         return model
 
-    def data(self, model: LongformerMaskedLM) -> Data:
-        settings = self.settings
+    def data(self, model: LongformerMaskedLM, phase, number=0) -> Data:
+        settings = phase
         if self.preprocessor is None:
             raise ValueError(
                 f"'{settings.preset}' has no tokenizer. Its folder must have "
@@ -77,14 +79,22 @@ class MaskedLM(Objective):
         count = measured.steps_per_epoch
         if settings.validation_rows is not None:
             count = min(count, -(-settings.validation_rows // settings.rows))
+        measure = Measure(model, validation.characters_per_token)
         return Data(
             train=batches,
-            validation=measured,
-            validation_batches=count,
-            characters_per_token=validation.characters_per_token,
+            measure=lambda: measure(measured.dataset(0), count),
             tokens_per_row=batches.sequence_length,
             digest=digest,
             failure=lambda: train.failure or validation.failure,
+        )
+
+    def schedule(self, phase, first_update=0):
+        return WarmupPolynomialDecay(
+            phase.peak,
+            total_steps=phase.updates,
+            warmup_steps=phase.warmup_updates,
+            power=phase.power,
+            accumulation_steps=phase.accumulation_steps,
         )
 
     def positions(self, model: LongformerMaskedLM) -> list[keras.Variable]:
@@ -104,6 +114,7 @@ class MaskedLM(Objective):
             f"{backbone.max_sequence_length:,} tokens, window "
             f"{backbone.window_size}, {model.dtype_policy.name}"
         )
+        yield f"{self.settings.batch_size} rows an update"
 
     def _new(self, options):
         settings = self.settings

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from keras_longformer.pretrain.measure import Measured
 from keras_longformer.pretrain.settings import Settings
 
 
@@ -19,14 +20,11 @@ class Batches(typing.Protocol):
 
 
 class Data(typing.NamedTuple):
-    """What a run trains on and is measured with.
+    """What a phase trains on and is measured with.
 
     Attributes:
         train: `Batches` of `settings.rows` rows.
-        validation: `Batches`, of which the first `validation_batches` are
-            measured with.
-        validation_batches: int.
-        characters_per_token: float, of the text that is measured with.
+        measure: function that measures the model on held-out text.
         tokens_per_row: int, to tell the speed.
         digest: str, follows from the text.
         failure: function that returns the error with which reading last
@@ -34,9 +32,7 @@ class Data(typing.NamedTuple):
     """
 
     train: Batches
-    validation: Batches
-    validation_batches: int
-    characters_per_token: float
+    measure: typing.Callable[[], Measured]
     tokens_per_row: int
     digest: str
     failure: typing.Callable[[], Exception | None]
@@ -45,13 +41,23 @@ class Data(typing.NamedTuple):
 class Objective:
     """One thing to learn. A subclass says which model, data and loss.
 
+    Training goes through phases, one or several, each of which has the
+    settings of a run with one number of updates, one length and so on.
+
     Args:
         settings: the run's.
+
+    Attributes:
+        title: str, of the report.
+        measured: which field of `Measured` is looked at: "bits_per_token" or
+            "bits_per_character".
+        beta_2, epsilon: floats, of AdamW.
     """
 
     title = ""
-    # The name of what is measured: of curves and the column of the report.
-    measured = "bits per token"
+    measured = "bits_per_token"
+    beta_2 = 0.98  # RoBERTa's, as the next.
+    epsilon = 1e-6
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -64,11 +70,35 @@ class Objective:
         """
         raise NotImplementedError
 
-    def data(self, model: keras.Model) -> Data:
-        """Reads and prepares the text of a run, for its model.
+    def phases(self) -> list[Settings]:
+        """Returns the settings of each phase; asked after `open`."""
+        return [self.settings]
+
+    def in_phase(self, model: keras.Model, phase: Settings) -> keras.Model:
+        """Returns a model of the same weights, as a phase trains it."""
+        return model
+
+    def data(self, model: keras.Model, phase: Settings, number: int) -> Data:
+        """Reads and prepares the text of a phase, for its model.
+
+        Args:
+            model: what `in_phase` gave.
+            phase: the phase's settings.
+            number: int, which phase it is.
 
         Raises:
             ValueError, OSError: files cannot be used, or do not fit.
+        """
+        raise NotImplementedError
+
+    def schedule(
+        self, phase: Settings, first_update: int
+    ) -> keras.optimizers.schedules.LearningRateSchedule:
+        """Returns the learning rates of a phase.
+
+        Args:
+            phase: the phase's settings.
+            first_update: int, how many updates the optimizer had before it.
         """
         raise NotImplementedError
 
@@ -85,6 +115,10 @@ class Objective:
     def finished(self, model: keras.Model) -> keras.Model:
         """Returns the model as it is written for `from_preset`."""
         return model
+
+    def tested(self, model: keras.Model) -> Measured | None:
+        """Measures a trained model on the text of `settings.test`."""
+        return None
 
     def said(self, model: keras.Model) -> Iterator[str]:
         """Yields lines about the model for the report."""

@@ -1,28 +1,37 @@
 """All steps of a pretraining, one after the other."""
 
 import contextlib
+import functools
+import json
 import os
 import shutil
 import sys
 
 import keras
 
+from keras_longformer.ops import settle_default
+from keras_longformer.ops import taken
 from keras_longformer.pretrain import report
+from keras_longformer.pretrain.char_lm import CharLM
 from keras_longformer.pretrain.masked_lm import MaskedLM
 from keras_longformer.pretrain.measure import Measured
 from keras_longformer.pretrain.settings import Settings
 from keras_longformer.pretrain.training import NotFiniteError
+from keras_longformer.pretrain.training import Place
 from keras_longformer.pretrain.training import Training
 from keras_longformer.training import writing
 from keras_longformer.training.distribution import distribution_strategy
 from keras_longformer.training.distribution import is_chief
+from keras_longformer.training.distribution import is_multi_worker
 from keras_longformer.training.distribution import wait_for_all
 from keras_longformer.training.distribution import worker_errors
 from keras_longformer.training.lock import owned
+from keras_longformer.training.phases import carry
 from keras_longformer.training.resume import TrainingStates
+from keras_longformer.training.stopping import StopRequest
 
 LOCK = "running.json"
-OBJECTIVES = {"masked_lm": MaskedLM}
+OBJECTIVES = {"masked_lm": MaskedLM, "char_lm": CharLM}
 
 
 def run(settings: Settings) -> Measured:
@@ -43,13 +52,10 @@ def run(settings: Settings) -> Measured:
             has a training with other settings, a disk is full, or the loss is
             not a number any more. The states that were saved are kept.
         WorkerLostError: another machine does not answer any more.
+        SystemExit: a scheduler asked to stop (SIGTERM). A state and the report
+            are written; on several machines it is as if killed.
         ImportError: a package that is needed is missing.
     """
-    if settings.task not in OBJECTIVES:
-        raise ValueError(
-            f"There is no pretraining {settings.task!r}. There are: "
-            f"{', '.join(sorted(OBJECTIVES))}."
-        )
     objective = OBJECTIVES[settings.task](settings)
     strategy = distribution_strategy(settings.distribution)
     if settings.rows % strategy.num_replicas_in_sync:
@@ -62,38 +68,76 @@ def run(settings: Settings) -> Measured:
         if is_chief(strategy):
             lock = os.path.join(settings.output, LOCK)
             stack.enter_context(owned(lock))
-        measured = _train(objective, settings, strategy)
+        stop = StopRequest()
+        if not is_multi_worker(strategy):
+            stack.enter_context(stop)
+        measured = _train(objective, settings, strategy, stop)
         wait_for_all(strategy)
+        if stop.received:
+            raise SystemExit(stop.STATUS)
         return measured
 
 
-def _train(objective, settings, strategy):
+def _train(objective, settings, strategy, stop):
     states = TrainingStates(
         os.path.join(settings.output, "state"), keep=settings.keep_states
     )
     fingerprint = settings.fingerprint()
     check_same(states, fingerprint, settings.output)
+    facts = states.read_facts()
+    attention = settle_default((facts or {}).get("attention"))
+    taken_before = taken.now()
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
-        model = objective.open()
-    data = _after_the_chief(strategy, lambda: objective.data(model))
-    fingerprint["text"] = data.digest
-    check_same(states, fingerprint, settings.output)
-    training = Training(objective, settings, model, data, states)
-    with strategy.scope():
-        training.compile()
-    try:
-        facts = training.run(fingerprint)
-    except NotFiniteError as error:
-        if is_chief(strategy):
-            _save_last(objective, settings, model, states, error)
-        raise
-    measured = training.measure() if facts["paused"] else _last(facts)
+        opened = objective.open()
+    phases = objective.phases()
+    updates = sum(phase.updates for phase in phases)
+    first, model, before = 0 if facts is None else facts["phase"], None, Place()
+    for number, phase in enumerate(phases):
+        if number < first:
+            before = before.after(phase)
+            continue
+        with strategy.scope():
+            last, model = model, objective.in_phase(opened, phase)
+        data = _after_the_chief(
+            strategy, functools.partial(objective.data, model, phase, number)
+        )
+        # As it is read again.
+        fingerprint = json.loads(
+            json.dumps({**fingerprint, "text": data.digest})
+        )
+        check_same(states, fingerprint, settings.output)
+        training = Training(
+            objective, phase, model, data, states, before, updates, stop
+        )
+        with strategy.scope():
+            training.compile()
+        if last is not None:
+            carry(last, model, before.updates)
+        elif facts is not None:
+            facts = states.restore(model)
+            print(
+                f"Going on after update {facts['updates']:,} of {updates:,}.",
+                flush=True,
+            )
+        else:
+            facts = {"history": [], "seconds": 0.0, "step": 0, "updates": 0}
+        facts |= {"fingerprint": fingerprint, "attention": attention}
+        try:
+            facts = training.run(facts)
+        except NotFiniteError as error:
+            if is_chief(strategy):
+                _save_last(objective, settings, model, states, error)
+            raise
+        if facts["paused"]:
+            break
+        before = before.after(phase)
+    measured = data.measure() if facts["paused"] else _last(facts)
+    tested = None if facts["paused"] else objective.tested(model)
     if not is_chief(strategy):
         return measured
-    report.write(
-        objective.title, list(objective.said(model)), facts, settings, measured
-    )
+    facts["taken"] = taken.sentence(taken_before)
+    report.write(objective, model, facts, settings, measured, tested)
     _save(objective, model, settings)
     return measured
 

@@ -1,16 +1,14 @@
-"""Keras' `fit` over all updates, so that it can be killed and gone on with."""
+"""Keras' `fit` over a phase, so that it can be killed and gone on with."""
 
-import json
 import math
 import os
 import sys
 import time
+import typing
 
 import keras
 import tensorflow as tf
 
-from keras_longformer.pretrain.measure import Measure
-from keras_longformer.pretrain.measure import Measured
 from keras_longformer.pretrain.objective import Data
 from keras_longformer.pretrain.objective import Objective
 from keras_longformer.pretrain.settings import Settings
@@ -23,7 +21,7 @@ from keras_longformer.training.resume import NotSavedError
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import all_finite
 from keras_longformer.training.resume import between_updates
-from keras_longformer.training.schedules import WarmupPolynomialDecay
+from keras_longformer.training.stopping import StopRequest
 
 # Batches in a row without a number after which float16 is given up: the loss
 # scale, halved by each, has come from 2**15 to nothing.
@@ -34,12 +32,33 @@ class NotFiniteError(ValueError):
     """The loss, or a weight, is not a number any more."""
 
 
+class Place(typing.NamedTuple):
+    """How far a run is: phases, and in them updates and batches, done."""
+
+    phase: int = 0
+    updates: int = 0
+    batches: int = 0
+
+    def after(self, settings: Settings) -> "Place":
+        """Returns where the phase ends that begins here."""
+        return Place(
+            self.phase + 1,
+            self.updates + settings.updates,
+            self.batches + settings.updates * settings.accumulation_steps,
+        )
+
+
 class Training:
-    """One run's training.
+    """One phase of a run.
 
     Args:
-        objective, settings, model, data: what to train.
+        objective, settings, model, data: what to train; `settings` are the
+            phase's.
         states: where it is saved.
+        before: `Place`, where the phases before this one end; `None`: there
+            are none.
+        updates: int, of all phases; by default of this one alone.
+        stop: `StopRequest`, at which training pauses, or `None`.
     """
 
     def __init__(
@@ -49,17 +68,25 @@ class Training:
         model: keras.Model,
         data: Data,
         states: TrainingStates,
+        before: Place | None = None,
+        updates: int | None = None,
+        stop: StopRequest | None = None,
     ):
         self.objective = objective
         self.settings = settings
         self.model = model
         self.data = data
         self.states = states
-        self.total = settings.updates * settings.accumulation_steps
-        self._measure = Measure(model, data.characters_per_token)
+        self.before = before = before or Place()
+        self.updates = updates or settings.updates
+        self.stop = stop or StopRequest()
+        # Batches, with those of the phases before.
+        self.end = before.batches + (
+            settings.updates * settings.accumulation_steps
+        )
 
     def compile(self) -> None:
-        """Compiles with AdamW and the paper's schedule."""
+        """Compiles with AdamW and the objective's schedule."""
         settings, model = self.settings, self.model
         if settings.train_only == "positions":
             free = {id(weight) for weight in self.objective.positions(model)}
@@ -67,15 +94,9 @@ class Training:
                 weight.trainable = id(weight) in free
         steps = settings.accumulation_steps
         optimizer = keras.optimizers.AdamW(
-            WarmupPolynomialDecay(
-                settings.peak,
-                total_steps=settings.updates,
-                warmup_steps=settings.warmup_updates,
-                power=settings.power,
-                accumulation_steps=steps,
-            ),
-            beta_2=0.98,  # RoBERTa's, as the next.
-            epsilon=1e-6,
+            self.objective.schedule(settings, self.before.updates),
+            beta_2=self.objective.beta_2,
+            epsilon=self.objective.epsilon,
             weight_decay=settings.weight_decay,
             global_clipnorm=settings.clip_norm or None,
             gradient_accumulation_steps=steps if steps > 1 else None,
@@ -91,57 +112,45 @@ class Training:
         )
         optimizer.build(model.trainable_variables)
 
-    def run(self, fingerprint: dict) -> dict:
-        """Trains until all updates are done or the time is over.
+    def run(self, facts: dict) -> dict:
+        """Trains until the phase's updates are done or the time is over.
 
         Args:
-            fingerprint: dict, kept with each state.
+            facts: dict of what is kept with each state: `history`, a dict for
+                each measurement; `step`, the batches in all; `seconds` of
+                training, those before it was interrupted included.
 
         Returns:
-            Dict of `history`, a dict for each measurement; `step`, the batches
-            in all; `seconds` of training, those before it was interrupted
-            included; `paused`, whether time was over.
+            The same at the end, with `paused`, whether time was over.
 
         Raises:
             NotFiniteError: the loss is not a number any more. The last state
                 is one in which it was.
             NotSavedError: what came out in the end could not be saved.
-            ValueError: the state is of another model; or text cannot be read.
+            ValueError: text cannot be read.
         """
-        facts = self.states.restore(self.model)
-        if facts is None:
-            facts = {"history": [], "seconds": 0.0}
-            step = 0
-        else:
-            step = facts.pop("step")
-            done = step // self.settings.accumulation_steps
-            print(
-                f"Going on after update {done:,} of {self.settings.updates:,}.",
-                flush=True,
-            )
-        facts["fingerprint"] = json.loads(json.dumps(fingerprint))
-        watch = Watch(self, step, facts)
-        if not facts["history"]:
-            watch.measure()
-        if step < self.total:
-            self._fit(watch)
-        paused = watch.step < self.total
-        return {**facts, "step": watch.step, "paused": paused}
-
-    def measure(self) -> Measured:
-        """Measures the model on held-out text."""
-        return self._measure(
-            self.data.validation.dataset(0), self.data.validation_batches
-        )
+        step = facts["step"]
+        kept = {name: x for name, x in facts.items() if name != "step"}
+        kept["phase"] = self.before.phase
+        watch = Watch(self, step, kept)
+        try:
+            if not kept["history"] or step == self.before.batches < self.end:
+                watch.measure()
+            if step < self.end:
+                self._fit(watch)
+        finally:
+            watch.close()
+        return {**kept, "step": watch.step, "paused": watch.step < self.end}
 
     def _fit(self, watch):
         strategy = self.model.distribute_strategy
         rows = self.settings.rows // worker_of(strategy)[1]
-        batches = self.data.train.dataset(watch.step)
+        done = watch.step - self.before.batches
+        batches = self.data.train.dataset(done)
         try:
             self.model.fit(
                 share_batches(strategy, batches, rows),
-                steps_per_epoch=self.total - watch.step,
+                steps_per_epoch=self.end - watch.step,
                 verbose=0,
                 shuffle=False,
                 callbacks=[watch],
@@ -153,8 +162,6 @@ class Training:
             raise ValueError(
                 f"The text cannot be read on: {failure}\n{watch.kept()}"
             ) from error
-        finally:
-            watch.close()
 
 
 class Watch(keras.callbacks.Callback):
@@ -162,7 +169,7 @@ class Watch(keras.callbacks.Callback):
 
     Args:
         training: the `Training`.
-        step: int, batches before this `fit`.
+        step: int, batches before this `fit`, of all phases.
         facts: dict, as `TrainingStates.save` takes it.
     """
 
@@ -174,21 +181,20 @@ class Watch(keras.callbacks.Callback):
         self.set_model(training.model)
         self.step = step
         self.facts = facts
-        self.accumulation_steps = settings.accumulation_steps
         self.losses = []
         self.skipped = 0
         self.begin = self.saved = time.monotonic()
         self.seconds_before = facts["seconds"]
-        self.progress = Progress(
-            "Updates", settings.updates, step // self.accumulation_steps
-        )
+        self.progress = Progress("Updates", training.updates, self.update)
         self.curves = self._writer("train")
         self.held_out = self._writer("validation")
 
     @property
     def update(self) -> int:
-        """How many updates are done."""
-        return self.step // self.accumulation_steps
+        """How many updates are done, of all phases."""
+        before = self.training.before
+        done = (self.step - before.batches) // self.settings.accumulation_steps
+        return before.updates + done
 
     def on_train_batch_begin(self, batch, logs=None):
         # Keras' logs are means since then: of this batch alone.
@@ -197,22 +203,22 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         self._check(float(logs["loss"]))
-        is_update = self.step % self.accumulation_steps == 0
+        before, every = self.training.before, self.settings.accumulation_steps
+        is_update = (self.step - before.batches) % every == 0
         if is_update:
             self._write_curves()
             self.progress(1)
         settings, now = self.settings, time.monotonic()
-        is_last = self.step == self.training.total
+        is_last = self.step == self.training.end
         if between_updates(self.model):
             return
         if is_update and (
             is_last or self.update % settings.validate_every == 0
         ):
             self.measure()
-        is_over = settings.minutes is not None and (
-            now - self.begin >= 60 * settings.minutes
-        )
+        is_over = self.training.stop.received
         if settings.minutes is not None:  # By the chief's clock.
+            is_over = is_over or now - self.begin >= 60 * settings.minutes
             strategy = self.model.distribute_strategy
             is_over = bool(gather(strategy, [is_over])[0, 0])
         if is_last or is_over:
@@ -233,7 +239,7 @@ class Watch(keras.callbacks.Callback):
 
     def measure(self) -> None:
         """Measures the model on held-out text, for curves and report."""
-        measured = self.training.measure()
+        measured = self.training.data.measure()
         if not math.isfinite(measured.bits_per_token):
             raise NotFiniteError(
                 "Held-out text is predicted with "
@@ -242,6 +248,7 @@ class Watch(keras.callbacks.Callback):
             )
         self.facts["history"].append(
             {
+                "phase": self.training.before.phase + 1,
                 "update": self.update,
                 **measured._asdict(),
                 "train_bits_per_token": self.facts.get("train_bits"),
@@ -252,10 +259,11 @@ class Watch(keras.callbacks.Callback):
             for name, value in measured._asdict().items():
                 tf.summary.scalar(name, value)
         self.held_out.flush()
+        bits = [f"bits per character {measured.bits_per_character:.4f}"]
+        if self.training.objective.measured == "bits_per_token":
+            bits.insert(0, f"bits per token {measured.bits_per_token:.4f}")
         print(
-            f"Update {self.update:,}: held-out bits per token "
-            f"{measured.bits_per_token:.4f}, per character "
-            f"{measured.bits_per_character:.4f}, perplexity "
+            f"Update {self.update:,}: held-out {', '.join(bits)}, perplexity "
             f"{measured.perplexity:.4g}",
             flush=True,
         )
@@ -272,6 +280,7 @@ class Watch(keras.callbacks.Callback):
                 f"is not saved.\n{self.kept()}"
             )
         self.facts["seconds"] = self._seconds()
+        self.facts["updates"] = self.update
         self.training.states.save(self.model, self.step, self.facts)
         self.saved = time.monotonic()
 
@@ -281,7 +290,7 @@ class Watch(keras.callbacks.Callback):
         newest, facts = states.newest(), states.read_facts()
         if facts is None:
             return "No state was saved yet."
-        done = facts["step"] // self.accumulation_steps
+        done = facts["updates"]
         return f"The last good state, of update {done:,}, is kept: '{newest}'."
 
     def close(self) -> None:
@@ -310,7 +319,10 @@ class Watch(keras.callbacks.Callback):
         # Where losses are scaled, such a batch changes no weight.
         if scaled and self.skipped < MOST_SKIPPED:
             return
-        update = -(-self.step // self.accumulation_steps)
+        update = self.update + bool(
+            (self.step - self.training.before.batches)
+            % self.settings.accumulation_steps
+        )
         way_out = "a lower --learning-rate"
         if self.model.dtype_policy.compute_dtype == "float16":
             way_out += ", or --dtype mixed_bfloat16"

@@ -22,6 +22,8 @@ import tensorflow as tf
 from keras_longformer.tasks.reading import Examples
 
 BATCH_SIZE = 32  # Keras's.
+# Of so many batches, drawn at random, the texts are sorted by length.
+GROUP = 50
 RAN_OUT = "Your input ran out of data"
 # What `tf.debugging.Assert` of one string says within `tf.data`.
 ASSERTED = re.compile(
@@ -41,9 +43,17 @@ def kind_of(x) -> str:
 
 
 def batches_of(
-    examples: Examples, batch_size: int | None, shuffle, prepare: Callable
+    examples: Examples,
+    batch_size: int | None,
+    shuffle,
+    prepare: Callable,
+    order: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Returns what is in memory in batches.
+
+    Shuffled texts come in batches of like length, which need little padding:
+    of 50 batches that are drawn at random the texts are sorted by length, and
+    then the batches are shuffled. Other texts are together in each epoch.
 
     Args:
         examples: those.
@@ -51,14 +61,32 @@ def batches_of(
         shuffle: bool, whether anew for each epoch; or `"batch"`, which
             shuffles whole batches.
         prepare: function of `x`, `y` and `sample_weight`, to what Keras takes.
+        order: int `(num,)`, the order in which they come; by default theirs.
     """
     size = BATCH_SIZE if batch_size is None else int(batch_size)
+    count = -(-examples.num // size)
     rows = tf.data.Dataset.range(examples.num)
+    if order is not None:
+        rows = tf.data.Dataset.from_tensor_slices(order)
+    lengths = None
     if shuffle and shuffle != "batch":
         rows = rows.shuffle(examples.num)
+        lengths = examples.lengths() if count > 1 else None
+    if lengths is not None:
+        lengths = tf.constant(lengths)
+        rows = rows.batch(GROUP * size).map(
+            lambda group: tf.gather(
+                group, tf.argsort(tf.gather(lengths, group))
+            )
+        )
+        rows = rows.unbatch()
     rows = rows.batch(size)
-    if shuffle == "batch":
-        rows = rows.shuffle(-(-examples.num // size))
+    if lengths is not None:
+        rows = rows.shuffle(min(count, GROUP))
+        cardinality = tf.data.experimental.assert_cardinality(count)
+        rows = rows.apply(cardinality)
+    elif shuffle == "batch":
+        rows = rows.shuffle(count)
 
     def look_up(indices):
         parts = tf.nest.map_structure(
@@ -68,6 +96,25 @@ def batches_of(
         return prepare(*parts)
 
     return prepared(rows, look_up)
+
+
+def longest_first(
+    examples: Examples, batch_size: int | None
+) -> np.ndarray | None:
+    """Returns an order with little padding, int64 `(num,)`: what is too much
+    for the memory comes first. `None` where it would make no difference."""
+    size = BATCH_SIZE if batch_size is None else int(batch_size)
+    lengths = examples.lengths() if examples.num > size else None
+    return None if lengths is None else np.argsort(-lengths, kind="stable")
+
+
+def restored(outputs, order: np.ndarray):
+    """Returns outputs, arrays or ragged tensors, in the order of before."""
+    back = np.argsort(order)
+    return keras.tree.map_structure(
+        lambda t: t[back] if isinstance(t, np.ndarray) else tf.gather(t, back),
+        outputs,
+    )
 
 
 def mapped(dataset: tf.data.Dataset, prepare: Callable) -> tf.data.Dataset:

@@ -91,9 +91,12 @@ class FitsTexts:
                 out before anything is shuffled.
             validation_data: `(x, y)` or `(x, y, sample_weight)` of the same
                 kinds as those of `fit`, or batches; without labels `x`.
-            shuffle: whether texts in memory are shuffled for each epoch
-                (`"batch"`: whole batches), and the batches of a `PyDataset`.
-                Other batches keep the order they come in.
+            shuffle: whether texts in memory are shuffled for each epoch, and
+                the batches of a `PyDataset`. Texts of like length come
+                together: of 50 batches drawn at random they are sorted, and
+                the batches then shuffled, so that an epoch costs what its
+                tokens cost and hardly any padding. `"batch"`: whole batches
+                of texts, as they come. Other batches keep their order.
             validation_batch_size: int; by default `batch_size`.
 
         Returns:
@@ -188,7 +191,8 @@ class FitsTexts:
                 **options,
             )
         source = self._source("evaluate", x, y, sample_weight)
-        data = source.batches(batch_size)
+        order = None if steps else source.order(batch_size)
+        data = source.batches(batch_size, order=order)
         make_variables(self, data, is_training=False)
         with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)
@@ -197,21 +201,29 @@ class FitsTexts:
     def predict(
         self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
     ):
-        """Keras' `predict`, on the texts that `fit` takes."""
+        """Keras' `predict`, on the texts that `fit` takes.
+
+        Texts in memory go through the model sorted by length, where what it
+        gives is no longer for longer texts; what comes back is in their order.
+        """
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if self.preprocessor is None:
             return keras.Model.predict(
                 self, x, batch_size=batch_size, **options
             )
         source = self._source("predict", x)
-        data = source.batches(batch_size)
+        order = None
+        if not (callbacks or steps or _grows(self)):
+            order = source.order(batch_size)
+        data = source.batches(batch_size, order=order)
         # Keras would widen one graph for both to tensors of unknown rank.
         ranks = [spec.shape.rank for spec in tf.nest.flatten(data.element_spec)]
         if ranks != getattr(self, "_predicted_ranks", ranks):
             self.predict_function = None
         self._predicted_ranks = ranks
         with batches.plain_errors(data, steps, source.stream):
-            return keras.Model.predict(self, data, **options)
+            outputs = keras.Model.predict(self, data, **options)
+        return outputs if order is None else batches.restored(outputs, order)
 
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, **kwargs
@@ -357,3 +369,10 @@ class FitsTexts:
         if not isinstance(x.element_spec, tuple) or len(x.element_spec) < 2:
             return x
         return x.map(lambda x, y, *w: (x, labels.in_graph(y, x), *w))
+
+
+def _grows(model):
+    """Whether an output has an axis, besides that of examples, of any size."""
+    return any(
+        size is None for output in model.outputs for size in output.shape[1:]
+    )

@@ -116,7 +116,9 @@ class RowPreprocessor:
             **options: other arguments of the constructor.
         """
         length = options.setdefault("sequence_length", longest)
-        buckets = "longest" if length is None else length_buckets(length)
+        buckets = "longest"
+        if length is not None:
+            buckets = length_buckets(length, per_doubling=4)
         return cls(tokenizer, **{"pad_to": buckets, **options})
 
     def __call__(self, *args, **kwargs):

@@ -76,6 +76,19 @@ class Examples(typing.NamedTuple):
         """`x`, `y` and `sample_weight`."""
         return self.x, self.y, self.sample_weight
 
+    def lengths(self) -> np.ndarray | None:
+        """Returns about how long each is: int64 `(num,)`, the bytes of its
+        texts; or `None`: they are no texts."""
+        total = np.zeros(self.num, np.int64)
+        for texts in tf.nest.flatten(self.x, expand_composites=False):
+            if texts.dtype != tf.string:
+                return None
+            sizes = tf.strings.length(texts)
+            while sizes.shape.rank > 1:
+                sizes = tf.reduce_sum(sizes, axis=-1)
+            total += sizes.numpy()
+        return total
+
     def sliced(self, start: int, end: int) -> "Examples":
         """Returns those from `start` up to `end`."""
         parts = tf.nest.map_structure(

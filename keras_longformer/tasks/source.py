@@ -100,7 +100,14 @@ class Source:
 
         return prepare
 
-    def batches(self, batch_size, shuffle=False, weigh=None):
+    def order(self, batch_size):
+        """Returns the order, int `(num,)`, in which what is in memory takes
+        the least padding, or `None`: as it comes."""
+        if self.examples is None:
+            return None
+        return batches.longest_first(self.examples, batch_size)
+
+    def batches(self, batch_size, shuffle=False, weigh=None, order=None):
         """Returns a `tf.data.Dataset` of what Keras takes."""
         if self.examples is None and batch_size is not None:
             raise ValueError(
@@ -111,7 +118,7 @@ class Source:
         prepare = self.prepare(weigh)
         if self.examples is not None:
             return batches.batches_of(
-                self.examples, batch_size, shuffle, prepare
+                self.examples, batch_size, shuffle, prepare, order
             )
         if self.stream is None:
             return batches.mapped(self.data, prepare)

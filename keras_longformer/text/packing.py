@@ -129,16 +129,28 @@ def pad_rows(
     return token_ids, padding_mask
 
 
-def length_buckets(longest: int, shortest: int = 256) -> list[int]:
+def length_buckets(
+    longest: int, shortest: int = 256, per_doubling: int = 1
+) -> list[int]:
     """Returns lengths for `pad_to`: doubling from `shortest` to `longest`.
 
-    Example: `length_buckets(1500)` is `[256, 512, 1024, 1500]`.
+    Args:
+        longest: int, the last of them.
+        shortest: int, the first.
+        per_doubling: int, how many, evenly spaced, from one length up to its
+            double. Rows of any length are padded by a third on average with
+            one, and by a tenth with four.
+
+    Example: `length_buckets(1500)` is `[256, 512, 1024, 1500]`, and
+    `length_buckets(600, per_doubling=4)` `[256, 320, 384, 448, 512, 600]`.
     """
     buckets = []
     while shortest < longest:
-        buckets.append(shortest)
+        buckets += [
+            shortest + shortest * i // per_doubling for i in range(per_doubling)
+        ]
         shortest *= 2
-    return [*buckets, longest]
+    return [*(length for length in buckets if length < longest), longest]
 
 
 def check_packing(

@@ -47,6 +47,10 @@ class LongformerByteTokenizer(GraphTokenizer):
         dtype: an integer type, that of the ids.
         **kwargs: `name`, `trainable`.
 
+    Attributes:
+        byte_ids: int32 array `(256,)`, the id of each byte, -1 for those that
+            are not in the alphabet.
+
     Raises:
         ValueError: an alphabet of no or of equal characters, or of characters
             of more than one byte; another `dtype`.
@@ -89,9 +93,10 @@ class LongformerByteTokenizer(GraphTokenizer):
         self.unk_token = self.unk_token_id = None
         self.mask_token = self.mask_token_id = None
         self.special_tokens_in_text = False
-        ids = np.full(256, -1, np.int32)
-        ids[list(self._bytes)] = np.arange(size)
-        self._ids = cpu_constant(ids)
+        # The id of each byte, -1 for those that are not in the alphabet.
+        self.byte_ids = np.full(256, -1, np.int32)
+        self.byte_ids[list(self._bytes)] = np.arange(size)
+        self._ids = cpu_constant(self.byte_ids)
         self._texts = cpu_constant(
             [bytes([byte]) for byte in self._bytes] + [b"", b""]
         )

@@ -75,3 +75,50 @@ class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
             "power": self.power,
             "accumulation_steps": self.accumulation_steps,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_longformer")
+class WarmupConstant(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises in a line to the rate, then stays.
+
+    At update `s`, counted from 0 at `first_step`: `rate * (s + 1) /
+    warmup_steps` up to `rate`.
+
+    Args:
+        rate: float.
+        warmup_steps: int, updates that the rise takes, 0 for none.
+        first_step: int, the optimizer's updates before the rise begins.
+        accumulation_steps: int, as for `WarmupPolynomialDecay`.
+
+    Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150), B.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        warmup_steps: int,
+        first_step: int = 0,
+        accumulation_steps: int = 1,
+    ):
+        super().__init__()
+        self.rate = rate
+        self.warmup_steps = warmup_steps
+        self.first_step = first_step
+        self.accumulation_steps = accumulation_steps
+
+    def __call__(self, step):
+        """Returns the rate at `step`, an int scalar, as a float32 scalar."""
+        step = step // self.accumulation_steps - self.first_step
+        rise = (keras.ops.cast(step, "float32") + 1.0) / max(
+            self.warmup_steps, 1
+        )
+        return self.rate * keras.ops.minimum(rise, 1.0)
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments."""
+        return {
+            "rate": self.rate,
+            "warmup_steps": self.warmup_steps,
+            "first_step": self.first_step,
+            "accumulation_steps": self.accumulation_steps,
+        }

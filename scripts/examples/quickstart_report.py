@@ -184,7 +184,7 @@ outputs differ from the Keras model's by at most
 {table(["step", "seconds"], [[step, f"{took:.0f}"] for step, took in steps.items()])}
 
 {os.cpu_count()} CPUs ({platform.machine()}, load {facts["load"]:.1f} at the end),
-at most {gib:.1f} GiB of memory. Attention by {facts["attention"]}. Python
+at most {gib:.1f} GiB of memory. {facts["attention"]} Python
 {platform.python_version()}, {versions}.
 
 `{settings}`

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 import keras_longformer as klf
 from keras_longformer import weights
-from keras_longformer.native import library
+from keras_longformer.ops import settle_default
+from keras_longformer.ops import taken
 from keras_longformer.tasks.masked_lm.metrics import BitsPerCharacter
 from keras_longformer.tasks.masked_lm.metrics import masked_blocks
 
@@ -79,6 +80,8 @@ def run(settings, output, checkpoint=None, tokenizer=None):
         f"Text: {len(sources)} files of Python's library, {size / 1e6:.1f} "
         f"million characters. Output: {output}"
     )
+    # Builds the compiled kernel, the first time.
+    settle_default()
     results = report.Results(num_steps=4 + (checkpoint is None))
     results.facts["checkpoint"] = f"the checkpoint `{checkpoint}`"
     if checkpoint is None:
@@ -99,8 +102,7 @@ def run(settings, output, checkpoint=None, tokenizer=None):
         folder = os.path.join(output, "classifier")
         serve(classifier, test, folder, settings, results)
     results.facts["load"] = os.getloadavg()[0]
-    native = library.available()
-    results.facts["attention"] = "the native kernel" if native else "chunked"
+    results.facts["attention"] = taken.sentence()
     report.write(results, settings, output)
     return results
 

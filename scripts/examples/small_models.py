@@ -40,23 +40,31 @@ def make_backbone(
     widened: tuple[str, ...] = ("kernel", "token_embedding/embeddings"),
     **config,
 ) -> klf.LongformerBackbone:
-    """Returns a small backbone with random weights.
-
-    A narrow model that sees a million times less text than RoBERTa needs a
-    better start: the weights whose paths end in one of `widened` are as much
-    larger as its width is smaller.
-    """
+    """Returns a small backbone with random weights, `widened`."""
     backbone = klf.LongformerBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),
         hidden_dim=hidden_dim,
         pooler=False,
         **config,
     )
-    scale = np.sqrt(ROBERTA_WIDTH / hidden_dim)
+    widen(backbone, widened)
+    return backbone
+
+
+def widen(
+    backbone: keras.Model,
+    widened: tuple[str, ...] = ("kernel", "token_embedding/embeddings"),
+) -> None:
+    """Makes a backbone's random weights larger.
+
+    A narrow model that sees a million times less text than RoBERTa needs a
+    better start: the weights whose paths end in one of `widened` become as much
+    larger as its width is smaller.
+    """
+    scale = np.sqrt(ROBERTA_WIDTH / backbone.hidden_dim)
     for weight in backbone.weights:
         if weight.path.endswith(widened):
             weight.assign(weight * scale)
-    return backbone
 
 
 def optimizer(peak: float, steps: int) -> keras.optimizers.Optimizer:

@@ -81,6 +81,8 @@ def test_goes_on_to_the_very_same_weights(
     run(task, output, preset, **more, minutes=1e-9)
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["paused"] and not metrics["history"]
+    assert metrics["attention"].startswith("Attention by `")
+    assert metrics["attention"] in (output / "report.md").read_text()
     with pytest.raises(ValueError, match="--resume"):
         run(task, output, preset, **more)
     with pytest.raises(ValueError, match="seed: it was 0, now it is 3"):

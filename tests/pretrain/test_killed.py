@@ -87,11 +87,15 @@ def test_reports(whole, inputs):
     assert history[-1]["bits_per_character"] == pytest.approx(bits / 3)
     report = (whole / "report.md").read_text()
     assert f"| 4 | {bits:.4f} | {bits / 3:.4f} |" in report
+    assert "Attention by `" in report
     assert len(np.unique(image.imread(whole / "report.png"))) > 2
     assert list((whole / "tensorboard" / "train").glob("events*"))
     unfinished = ("**/*.tmp", "**/unfinished*", "running.json")
     assert not [path for name in unfinished for path in whole.glob(name)]
     assert len(states_of(whole).found()) == 2
+    # So that what goes on computes the same.
+    facts = states_of(whole).read_facts()
+    assert f"`{facts['attention']}`" in metrics["attention"]
 
 
 def test_killed_and_started_again(whole, inputs, tmp_path, capsys):

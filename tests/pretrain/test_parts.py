@@ -1,6 +1,8 @@
 """The parts of a pretraining, without one."""
 
 import math
+import os
+import signal
 import types
 
 import keras
@@ -16,10 +18,12 @@ from keras_longformer.pretrain.measure import Measured
 from keras_longformer.pretrain.settings import Settings
 from keras_longformer.pretrain.training import MOST_SKIPPED
 from keras_longformer.pretrain.training import NotFiniteError
+from keras_longformer.pretrain.training import Place
 from keras_longformer.pretrain.training import Training
 from keras_longformer.pretrain.training import Watch
 from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.resume import TrainingStates
+from keras_longformer.training.stopping import StopRequest
 from tests.pretrain import tiny
 
 
@@ -96,10 +100,15 @@ def watched(tmp_path):
         training = types.SimpleNamespace(
             settings=settings,
             model=model,
-            total=18,
+            objective=MaskedLM(settings),
+            before=Place(),
+            stop=StopRequest(),
+            end=18,
+            updates=9,
             states=TrainingStates(str(tmp_path / "state"), keep=2),
-            data=types.SimpleNamespace(tokens_per_row=8),
-            measure=lambda: Measured(2.0, 0.5, 4.0, 11),
+            data=types.SimpleNamespace(
+                tokens_per_row=8, measure=lambda: Measured(2.0, 0.5, 4.0, 11)
+            ),
         )
         watch = Watch(training, 4, {"history": [], "seconds": 7.0})
         watch.save()
@@ -166,6 +175,16 @@ def test_measures_saves_and_ends(watched, capsys):
     assert "Update 9: held-out bits per token 2.0000" in capsys.readouterr().out
 
 
+def test_saves_when_a_scheduler_asks_to_stop(watched):
+    watch = watched()
+    with watch.training.stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        watch.on_train_batch_end(0, {"loss": 1.0})
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert watch.model.stop_training
+    assert watch.training.states.read_facts()["step"] == 5
+
+
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     """The objective and its model, whose positions alone are trained."""
@@ -184,8 +203,7 @@ def opened(tmp_path_factory):
 
 def test_positions_alone_are_trained(opened):
     objective, model = opened
-    data = types.SimpleNamespace(characters_per_token=1.0)
-    Training(objective, objective.settings, model, data, None).compile()
+    Training(objective, objective.settings, model, None, None).compile()
     positions = model.backbone.embeddings.position_embedding.embeddings
     assert [x is positions for x in model.trainable_variables] == [True]
     # Of all others nothing is kept: two moments, a sum and a count.
@@ -220,10 +238,14 @@ def test_logits_are_of_masked_tokens_alone(opened):
 def test_report_of_a_training_that_pauses_at_once(tmp_path):
     settings = Settings("a", str(tmp_path), preset="p")
     measured = Measured(1500.0, 500.0, math.inf, 9)
-    one = {"update": 0, **measured._asdict(), "train_bits_per_token": None}
-    facts = {"history": [one], "step": 64, "seconds": 1.0, "paused": True}
-    report.write("Title", ["a line"], facts, settings, measured)
+    one = {"phase": 1, "update": 0, **measured._asdict()}
+    one["train_bits_per_token"] = None
+    facts = {"history": [one], "updates": 1, "seconds": 1.0, "paused": True}
+    facts["taken"] = "Attention by nothing."
+    objective = MaskedLM(settings)
+    objective.said = lambda model: ["a line"]
+    report.write(objective, None, facts, settings, measured)
     page = (tmp_path / "report.md").read_text()
-    assert "after update 1 of 65,000; the same command goes on" in page
+    assert "after update 1; the same command goes on" in page
     assert "| 0 | 1500.0000 | 500.0000 | inf |  |" in page
     assert (tmp_path / "report.png").stat().st_size > 1000

@@ -49,7 +49,7 @@ def test_warms_up_in_short_trainings_too():
             [*NEW, "--hidden-dim", "8", "--train-only", "positions"],
             ["a new model's are random"],
         ),
-        ([*PRESET, "--validation-share", "0"], ["documents to measure with"]),
+        ([*PRESET, "--validation-share", "0"], ["text to measure with"]),
         ([*PRESET, "--updates", "0"], ["must be 1 or more"]),
         ([*PRESET, "--dtype", "float8"], ["invalid choice: 'float8'"]),
     ],

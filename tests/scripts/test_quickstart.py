@@ -25,6 +25,7 @@ def test_runs_from_end_to_end(tmp_path, capsys):
     assert printed.count("s expected") + printed.count("S EXPECTED") == 3
     assert printed.count("the answer is") == 4
     assert "tensorflow_model_server" in report
+    assert "Attention by `" in report
     assert (tmp_path / "classifier" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "report.png").stat().st_size > 10_000
     config = json.loads((tmp_path / "roberta" / "config.json").read_text())

@@ -241,6 +241,38 @@ def test_shuffled_each_epoch(classifier, caught):
     assert first != second and sorted(second) == sorted(in_order)
 
 
+def test_little_padding(classifier, caught):
+    """Texts of like length come together, at random; answers as they came."""
+    sizes = np.random.default_rng(0).permutation(30) + 1
+    texts = ["ab " * size for size in sizes]
+    keras.utils.set_random_seed(7)
+    classifier.fit(texts, [0] * 30, batch_size=5)
+    runs = [
+        [len(text) // 3 for text in texts]
+        for texts in orders(caught["data"], epochs=3)
+    ]
+    for run in runs:
+        assert sorted(run) == list(range(1, 31))
+        together = [sorted(run[i : i + 5]) for i in range(0, 30, 5)]
+        assert all(part[-1] - part[0] == 4 for part in together)
+        assert together != sorted(together)
+    assert runs[0] != runs[1]
+    assert len(caught["data"]) == 6
+
+
+def test_answers_come_in_the_order_of_texts(classifier):
+    texts = [f"{'ab ' * (i % 7)}{i}" for i in range(20)]
+    want = np.concatenate(
+        [classifier.predict_on_batch([text]) for text in texts[:4]]
+    )
+    got = classifier.predict(texts, batch_size=6, verbose=0)
+    np.testing.assert_allclose(got[:4], want, atol=1e-5)
+    assert got.shape[0] == 20
+    one = classifier.evaluate(texts, [0] * 20, batch_size=20, verbose=0)
+    parts = classifier.evaluate(texts, [0] * 20, batch_size=6, verbose=0)
+    np.testing.assert_allclose(parts, one, rtol=1e-5)
+
+
 def test_held_out(classifier, caught):
     """The last part, before anything is shuffled."""
     weights = pd.Series([1.0, 2, 3, 4, 5, 6])

@@ -1,119 +1,62 @@
-"""Phases carry all, and go on inside one to the very same weights."""
+"""What is carried from phase to phase, and the stream that they read."""
+
+import gzip
+import io
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 
+import keras_longformer as klf
 from keras_longformer.training.phases import Phase
-from keras_longformer.training.phases import WarmupConstant
-from keras_longformer.training.phases import train_phases
+from keras_longformer.training.phases import carry
+from keras_longformer.training.schedules import WarmupConstant
 from keras_longformer.training.stream import StreamBatches
-from tests.tasks.char_lm import small
-
-PHASES = [
-    Phase(12, [4, 6], rate=1e-2, batch_size=3, steps=4, warmup_steps=2),
-    Phase(20, [8, 12], rate=5e-3, batch_size=2, steps=3, warmup_steps=1),
-]
-STREAM = np.random.default_rng(0).integers(0, 8, 400)
+from keras_longformer.training.stream import read_stream
 
 
-class Stops(keras.callbacks.Callback):
-    """Ends everything after some batches, as a lost machine does."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
-def make_tiny(phase):
-    """Any model will do: its windows are the caller's concern."""
-    keras.utils.set_random_seed(7)
-    ids = keras.Input((None,), dtype="int32", name="token_ids")
-    x = keras.layers.Embedding(8, 6)(ids)
-    x = keras.layers.Dropout(0.3)(x)
-    model = keras.Model({"token_ids": ids}, keras.layers.Dense(8)(x))
-    model.window_size = phase.window_size
+def make(accumulation=None, units=8):
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(units),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(gradient_accumulation_steps=accumulation), "mse"
+    )
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
-def make_char_lm(phase):
-    task = small.make(window_size=list(phase.window_size), dropout=0.3)
-    task.preprocessor = None
-    task.window_size = phase.window_size
-    return task
-
-
-def train(folder=None, make_model=make_tiny, **options):
-
-    def compiled(phase, optimizer):
-        model = make_model(phase)
-        model.compile(
-            optimizer=optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-        return model
-
-    def make_data(phase, number, step):
-        batches = StreamBatches(
-            STREAM, phase.length, phase.batch_size, seed=number
-        )
-        return batches.dataset(step)
-
-    return train_phases(
-        PHASES,
-        compiled,
-        lambda rate: keras.optimizers.AdamW(rate, global_clipnorm=0.25),
-        make_data,
-        folder=folder,
-        save_seconds=0.0,
-        verbose=0,
-        **options,
-    )
-
-
-@pytest.mark.parametrize(
-    "make_model",
-    [make_tiny, pytest.param(make_char_lm, marks=pytest.mark.slow)],
-)
-def test_interrupted_in_each_phase(make_model, tmp_path):
-    """Weights, optimizer and dropout are equal to the last bit."""
-    done = []
-    whole = train(
-        make_model=make_model,
-        after_phase=lambda i, model: done.append((i, model)),
-    )
-    assert [i for i, _ in done] == [0, 1]
-    assert [model.window_size for _, model in done] == [[4, 6], [8, 12]]
-    assert done[1][1] is whole
-    assert int(whole.optimizer.iterations) == 7
-    for after in (2, 3):  # In the first phase, and in the second.
-        with pytest.raises(KeyboardInterrupt):
-            train(str(tmp_path), make_model, callbacks=[Stops(after)])
-    again = train(str(tmp_path), make_model)
-    ours = [*whole.variables, *whole.optimizer.variables]
-    theirs = [*again.variables, *again.optimizer.variables]
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_other_phases_are_refused(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        train(str(tmp_path), callbacks=[Stops(2)])
-    facts = next(tmp_path.glob("state-*")) / "facts.json"
-    facts.write_text(facts.read_text().replace('"length": 12', '"length": 13'))
-    with pytest.raises(ValueError, match="other phases"):
-        train(str(tmp_path))
+def test_all_is_carried_but_sums_of_gradients():
+    keras.utils.set_random_seed(3)
+    model, other = make(), make(accumulation=4)
+    for _ in range(3):
+        model.train_on_batch(np.ones((2, 3)), np.zeros((2, 8)))
+    carry(model, other, updates=3)
+    assert int(other.optimizer.iterations) == 3
+    assert int(other.optimizer._iterations) == 12
+    for one, another in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(one, another)
+    ours, theirs = model.optimizer, other.optimizer
+    for one, another in zip(ours._momentums, theirs._momentums, strict=True):
+        np.testing.assert_array_equal(one, another)
+        assert np.any(one.numpy() != 0)
+    with pytest.raises(ValueError, match="the same weights"):
+        carry(model, make(units=9), updates=3)
 
 
 def test_rate():
     rate = WarmupConstant(8.0, warmup_steps=4, first_step=10)
     assert [float(rate(s)) for s in (10, 11, 13, 14, 90)] == [2, 4, 8, 8, 8]
     assert float(WarmupConstant(3.0, 0)(0)) == 3
+    rate = WarmupConstant(8.0, 4, first_step=10, accumulation_steps=3)
+    assert [float(rate(s)) for s in (30, 32, 33, 99)] == [2, 2, 4, 8]
+    again = WarmupConstant.from_config(rate.get_config())
+    assert float(again(33)) == 4
 
 
 def test_phases_that_cannot_be():
@@ -138,3 +81,49 @@ def test_stream():
     assert np.any(other.batch(0)[0] != batches.batch(0)[0])
     with pytest.raises(ValueError, match="needs 301 tokens"):
         StreamBatches(np.arange(100), length=100, batch_size=3)
+
+
+def test_workers_share_batches():
+    def make(**worker):
+        return StreamBatches(np.arange(100), 5, batch_size=4, seed=1, **worker)
+
+    shares = [make(worker=i, workers=2).batch(3)[0] for i in (0, 1)]
+    np.testing.assert_array_equal(np.concatenate(shares), make().batch(3)[0])
+    with pytest.raises(ValueError, match="3 workers"):
+        make(worker=0, workers=3)
+
+
+def test_reads_bytes(tmp_path):
+    """Also of archives, as enwik8 is one; other texts follow behind `<end>`."""
+    text = bytes(range(256)) * 3
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("text", text)
+    paths = []
+    for name, data in (
+        ("text", text),
+        ("text.gz", gzip.compress(text)),
+        ("text.zip", buffer.getvalue()),
+    ):
+        (tmp_path / name).write_bytes(data)
+        paths.append(str(tmp_path / name))
+    tokenizer = klf.LongformerByteTokenizer()
+    told = tokenizer.byte_ids, tokenizer.end_token_id
+    for path in paths:
+        np.testing.assert_array_equal(
+            read_stream([path], *told), np.frombuffer(text, np.uint8)
+        )
+    assert isinstance(read_stream(paths[:1], *told), np.memmap)
+    both = read_stream(paths[:2], *told)
+    assert len(both) == 2 * len(text) + 1 and both[len(text)] == 257
+
+
+def test_bytes_that_cannot_be_read(tmp_path):
+    tokenizer = klf.LongformerByteTokenizer("text8")
+    told = tokenizer.byte_ids, tokenizer.end_token_id
+    (tmp_path / "text").write_bytes(b"ab c!d")
+    with pytest.raises(ValueError, match="byte 4 is b'!'"):
+        read_stream([str(tmp_path / "text")], *told)
+    (tmp_path / "text.zip").write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match="text.zip' cannot be unpacked"):
+        read_stream([str(tmp_path / "text.zip")], *told)

@@ -6,10 +6,21 @@ embeddings.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from keras_longformer.training.phases import Phase
 
 SOURCE = "arXiv 2004.05150v2, Appendix B"
+# Of the optimizer, in all phases: AdamW.
+WEIGHT_DECAY = 0.01
+CLIP_NORM = 0.25
+# Of the first phase: windows of the bottom and the top layer, tokens of a row,
+# and rate; then rows of an update in each, and tokens of a row in the last.
+WINDOWS = (32, 512)
+LENGTH = 2_048
+RATE = 2.5e-4
+BATCH_SIZES = (32, 32, 16, 16, 16)
+LONGEST = 23_040
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,27 +83,55 @@ def two_dilated_heads(gaps: list[int], num_heads: int) -> list:
     ]
 
 
-def _phases(num_layers: int, steps: tuple[int, ...]) -> tuple[Phase, ...]:
-    """Five phases: twice the length and windows, half the rate of the one
-    before. The last length is 23,040 and not 32,768, as the paper has it."""
-    lengths = (2_048, 4_096, 8_192, 16_384, 23_040)
-    batches = (32, 32, 16, 16, 16)
-    return tuple(
-        Phase(
-            length=lengths[i],
-            window_size=growing_windows(32 * 2**i, 512 * 2**i, num_layers),
-            rate=2.5e-4 / 2**i,
-            batch_size=batches[i],
-            steps=steps[i],
-            # A tenth of the phase, at most 10,000 updates.
-            warmup_steps=min(steps[i] // 10, 10_000),
+def staged_phases(
+    window_size: int | Sequence[int],
+    steps: Sequence[int],
+    *,
+    length: int | None = None,
+    rate: float = RATE,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    warmup_steps: int | None = None,
+) -> tuple[Phase, ...]:
+    """Returns phases of twice the length and windows, and half the rate, each.
+
+    Args:
+        window_size: of the first phase, for all layers or for each.
+        steps: updates of each phase; their number is that of the phases.
+        length: int, tokens of a row of the first phase; by default the
+            paper's: 2,048, and 23,040, not 32,768, in the last.
+        rate: float, of the first phase.
+        batch_sizes: rows of an update in each phase. Fewer than phases: the
+            last stands for those after it.
+        warmup_steps: int, of each phase; by default the paper's: a tenth, at
+            most 10,000.
+    """
+    longest = LONGEST if length is None else None
+    phases = []
+    for i, count in enumerate(steps):
+        phase_length = (length or LENGTH) * 2**i
+        phases.append(
+            Phase(
+                length=min(phase_length, longest or phase_length),
+                window_size=(
+                    window_size * 2**i
+                    if isinstance(window_size, int)
+                    else [size * 2**i for size in window_size]
+                ),
+                rate=rate / 2**i,
+                batch_size=batch_sizes[min(i, len(batch_sizes) - 1)],
+                steps=count,
+                warmup_steps=(
+                    min(count // 10, 10_000)
+                    if warmup_steps is None
+                    else warmup_steps
+                ),
+            )
         )
-        for i in range(5)
-    )
+    return tuple(phases)
 
 
 def _configuration(gaps, dropout, steps) -> Configuration:
-    phases = _phases(len(gaps), steps)
+    phases = staged_phases(growing_windows(*WINDOWS, len(gaps)), steps)
     return Configuration(
         backbone={
             "num_layers": len(gaps),
@@ -119,6 +158,3 @@ CONFIGURATIONS = {
         steps=(350_000, 25_000, 10_000, 5_000, 5_000),
     ),
 }
-# Of the optimizer, in all phases: AdamW.
-WEIGHT_DECAY = 0.01
-CLIP_NORM = 0.25

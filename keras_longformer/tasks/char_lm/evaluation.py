@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.training.progress import Progress
+
 # The paper's: appendix B of arXiv 2004.05150.
 SEQUENCE_LENGTH = 32_256
 
@@ -98,13 +100,15 @@ def evaluate_stream(
         input_signature=[tf.TensorSpec([None, None], tf.int32)] * 2,
         autograph=False,
     )
-    for batch in _batches(windows, batch_size):
-        # Those of a batch are of one shape.
-        scored = batch[0].scored
-        tokens = _rows(token_ids, batch, 0)
-        targets = _rows(token_ids, batch, 1)[:, -scored:]
-        nats += float(run(tokens, targets))
-        characters += targets.size
+    with Progress("Measuring", len(windows)) as progress:
+        for batch in _batches(windows, batch_size):
+            # Those of a batch are of one shape.
+            scored = batch[0].scored
+            tokens = _rows(token_ids, batch, 0)
+            targets = _rows(token_ids, batch, 1)[:, -scored:]
+            nats += float(run(tokens, targets))
+            characters += targets.size
+            progress(len(batch))
     return Evaluation(nats / math.log(2) / characters, characters)
 
 

@@ -25,6 +25,7 @@ from keras_longformer.tasks.fitting import FitsTexts
 from keras_longformer.tasks.labels import NoLabels
 from keras_longformer.text.coercion import check_one_of
 from keras_longformer.tokenizers import LongformerByteTokenizer
+from keras_longformer.training.replicas import TrainsOnReplicas
 
 
 def adamw(rate=2.5e-4):
@@ -41,6 +42,7 @@ def adamw(rate=2.5e-4):
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerCharLM(
     FitsTexts,
+    TrainsOnReplicas,
     CompiledAgain,
     DecoderInputs,
     FreshFunctions,

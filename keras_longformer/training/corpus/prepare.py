@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import errno
-import hashlib
 import json
 import multiprocessing
 import os
@@ -20,6 +19,7 @@ import tensorflow as tf
 from keras_longformer.tokenizers.contract import GraphTokenizer
 from keras_longformer.training.corpus import shards
 from keras_longformer.training.corpus import sources
+from keras_longformer.training.corpus.fingerprint import files_fingerprint
 from keras_longformer.training.corpus.fingerprint import tokenizer_fingerprint
 from keras_longformer.training.corpus.records import MANIFEST
 from keras_longformer.training.corpus.records import Corpus
@@ -264,11 +264,7 @@ def _make(index, texts):
 
 
 def _files_fingerprint(files):
-    digest = hashlib.sha256()
-    for file in files:
-        stated = [os.path.abspath(file), os.path.getsize(file)]
-        digest.update(json.dumps(stated).encode())
-    return f"{len(files)} files, {digest.hexdigest()[:16]}"
+    return f"{len(files)} files, {files_fingerprint(files)}"
 
 
 def _check_same(folder, made):

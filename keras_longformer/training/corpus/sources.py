@@ -18,6 +18,8 @@ from keras_longformer.text.coercion import check_one_of
 JSON_LINES = (".jsonl", ".ndjson")
 RECORDS = (".tfrecord", ".tfrecords")
 TEXTS = (".txt", ".text", ".md")
+# Bytes around a TFRecord's own: its length and two checksums.
+_RECORD_FRAME = 16
 SPLITS = ("none", "lines", "blank_lines")
 
 
@@ -185,9 +187,10 @@ def _json_lines(file, lines, text_field):
 def _records(file, text_field):
     compression = "GZIP" if _is_gzip(file) else ""
     records = tf.data.TFRecordDataset(file, compression_type=compression)
-    number = 0
+    number, size = 0, 0
     try:
         for number, record in enumerate(records.as_numpy_iterator(), 1):
+            size += len(record) + _RECORD_FRAME
             place = f"{file}, record {number}"
             yield Document(_feature(record, text_field, place), place)
     except tf.errors.DataLossError as error:
@@ -195,6 +198,12 @@ def _records(file, text_field):
             f"'{file}' is no whole TFRecord file after record {number}: "
             f"{error.message}"
         ) from error
+    # TensorFlow takes a piece that is too short for a record for the end.
+    if not compression and size != os.path.getsize(file):
+        raise ValueError(
+            f"'{file}' is no whole TFRecord file: {os.path.getsize(file):,} "
+            f"bytes, and {size:,} to the end of record {number}. Copy it again."
+        )
 
 
 def _feature(record, name, place):

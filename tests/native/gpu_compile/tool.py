@@ -18,7 +18,7 @@ import time
 import tensorflow as tf
 
 from keras_longformer.native import build
-from keras_longformer.native import source_files
+from keras_longformer.native import cache
 from tests.native.gpu_compile.result import Compiled
 from tests.native.gpu_compile.result import read
 
@@ -106,7 +106,7 @@ def built() -> pathlib.Path:
     for path in [source, *sorted(FOLDER.rglob("*.h"))]:
         digest.update(path.read_bytes())
     name = f"compile_hlo-tf{tf.__version__}-{digest.hexdigest()[:16]}"
-    target = source_files.cache_folder() / name
+    target = cache.folders()[-1] / name
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:

@@ -107,6 +107,10 @@ def test_goes_on_and_refuses_others(tmp_path, tokenizer, monkeypatch):
     assert len(made) == 4
     prepare_corpus(*arguments[:2], tmp_path / "again", shard_tokens=5)
     assert contents(tmp_path / "again") == once
+    file = tmp_path / "texts" / "a.txt"
+    file.write_bytes(file.read_bytes().replace(b"one", b"two"))
+    with pytest.raises(ValueError, match="other texts.*\n  files: "):
+        prepare_corpus(*arguments, shard_tokens=5)
 
 
 @pytest.mark.slow
@@ -154,6 +158,7 @@ def test_a_killed_process(tmp_path, tokenizer, monkeypatch):
             b"no record of any kind",
             "no whole TFRecord file after record 0",
         ),
+        ("a.tfrecord", b"short", "5 bytes, and 0 to the end of record 0"),
     ],
 )
 def test_what_cannot_be_read(tmp_path, name, data, said):
