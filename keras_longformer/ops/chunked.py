@@ -52,8 +52,7 @@ class _Tensors(NamedTuple):
     global_segment_ids: tf.Tensor | None  # (b, g)
     position_query: tf.Tensor | None  # (b, n, h, d)
     position_key: tf.Tensor | None  # (o, h, d)
-    # Of dropout: int32, as a GPU gathers no uint32.
-    rows: tf.Tensor | None  # (b, n, h)
+    rows: tf.Tensor | None  # (b, n, h), as the next of `dropout`
     column_keys: tf.Tensor | None  # (b, h)
 
 
@@ -88,10 +87,8 @@ def window_attention(
     """
     rows = column_keys = None
     if dropout_rate:
-        b, n, h = (_size(query, axis) for axis in range(3))
-        row_keys, column_keys = dropout.head_keys(dropout_seed, b, h)
-        rows = tf.bitcast(dropout.rows(row_keys, n), tf.int32)
-        column_keys = tf.bitcast(column_keys, tf.int32)
+        sizes = (_size(query, axis) for axis in range(3))
+        rows, column_keys = dropout.rows_and_column_keys(dropout_seed, *sizes)
     tensors = _Tensors(
         query,
         key,

@@ -158,6 +158,23 @@ def kept(row: tf.Tensor, column: tf.Tensor, rate: float) -> tf.Tensor:
     return split >= tf.constant(threshold(rate), tf.uint16)
 
 
+def rows_and_column_keys(
+    seed: tf.Tensor,
+    b: int | tf.Tensor,
+    n: int | tf.Tensor,
+    h: int | tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the bits of `rows` and of the columns' keys, for chunks.
+
+    Both int32, `(b, n, h)` and `(b, h)`: a GPU gathers no uint32.
+    """
+    row_keys, column_keys = head_keys(seed, b, h)
+    return (
+        tf.bitcast(rows(row_keys, n), tf.int32),
+        tf.bitcast(column_keys, tf.int32),
+    )
+
+
 def kept_in_chunks(
     rows: tf.Tensor,
     column_keys: tf.Tensor,
@@ -171,8 +188,8 @@ def kept_in_chunks(
     """Says which probabilities of queries cut into chunks are kept.
 
     Args:
-        rows: int32 `(b, n, h)`, bits of what `rows` returns.
-        column_keys: int32 `(b, h)`, bits of the second of `head_keys`.
+        rows, column_keys: as `rows_and_column_keys` returns them, cut into
+            phases or not.
         chunks: int or int32 scalar, number of chunks.
         size: int or int32 scalar, queries in a chunk; even, or the only one.
         left: int or int32 scalar, keys before a chunk's first query.
