@@ -13,6 +13,13 @@ _OTHER_TASKS = (
 )
 # Patterns of test ids.
 PATTERNS = [
+    # Every task is fitted, served and saved in tests/tasks/test_*.py.
+    r"multiple_choice/test_model\.py::test_fit_on_questions\[candidates",
+    r"multiple_choice/test_model\.py::test_saved_and_loaded\[preset-cand",
+    r"multiple_choice/test_model\.py::test_hugging_face_and_back\[False",
+    r"(multiple_choice/test_served\.py::test_choices|masked_lm/test_served\.py::"
+    r"test_global_start|embedding/test_served\.py::test_embeddings)",
+    r"embedding/test_model\.py::test_fit_on_pairs\[similarity-False-float32",
     rf"test_precision\.py::test_quantized_files\[({_OTHER_TASKS}|masked_lm)",
     r"test_precision\.py::test_adapters_and_quantized_kernels",
     r"test_precision\.py::test_a_call_is_a_prediction\[.*question_answering",

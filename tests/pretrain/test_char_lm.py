@@ -1,6 +1,8 @@
 """Phases of a pretraining, and the character language model in them."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ from keras_longformer.pretrain.run import run
 from keras_longformer.pretrain.settings import Settings
 from keras_longformer.tasks.char_lm.evaluation import Evaluation
 from keras_longformer.training.resume import TrainingStates
+from tests.paths import ROOT
 
 TEXT = b"to be or not to be, that is the question. " * 40
 
@@ -165,6 +168,41 @@ def test_goes_on_from_a_preset(text, tmp_path, more):
     ]
     ends = [one[-1]["bits_per_character"] for one in histories]
     assert ends[1] < ends[0]
+
+
+ON_DEVICES = """
+import sys
+import tensorflow as tf
+count = int(sys.argv[1])
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * count,
+)
+from keras_longformer.cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_on_two_devices(text, tmp_path):
+    ends = []
+    for count in (1, 2):
+        output = tmp_path / str(count)
+        more = ["--dropout", "0"]
+        if count > 1:
+            more += ["--distribution", "mirrored"]
+        process = subprocess.run(
+            [sys.executable, "-c", ON_DEVICES, str(count)]
+            + arguments(text, output, *NEW, *more),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == 0, process.stderr[-3000:]
+        history = json.loads((output / "metrics.json").read_text())["history"]
+        ends.append(history[-1]["bits_per_character"])
+    assert ends[1] == pytest.approx(ends[0], rel=1e-5)
 
 
 def test_the_papers_phases():
