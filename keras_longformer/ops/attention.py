@@ -13,6 +13,7 @@ from keras_longformer.ops import chunked
 from keras_longformer.ops import native
 from keras_longformer.ops import reference
 from keras_longformer.ops import taken
+from keras_longformer.ops.dropout import check_dropout
 from keras_longformer.ops.positions import check_positions
 
 IMPLEMENTATIONS = {
@@ -94,9 +95,12 @@ def window_attention(
             `(window_size // 2 - t) * dilation` tokens before the query: the
             first for the farthest in the past, row `window_size // 2` for the
             token itself.
-        dropout_rate: float in [0, 1), the share of probabilities dropped.
+        dropout_rate: float in [0, 1), the share of probabilities dropped, to
+            the nearest multiple of 2**-16; the others are divided by what is
+            kept.
         dropout_seed: int32 `(2,)`, wanted where `dropout_rate` is not 0. The
-            same seed drops the same probabilities.
+            same seed drops the same probabilities, whatever implementation
+            computes them: see `keras_longformer.ops.dropout`.
         return_scores: bool, whether to return the probabilities too.
         implementation: `"native"`, a compiled kernel; `"chunked"`, stock
             TensorFlow; `"reference"`; or `None`: on a CPU native where it is
@@ -172,7 +176,7 @@ def window_attention(
         causal=causal,
         has_globals=global_key is not None,
     )
-    _check_dropout(dropout_rate, dropout_seed)
+    dropout_rate, dropout_seed = check_dropout(dropout_rate, dropout_seed)
     implementation = _choose(
         implementation,
         query,
@@ -375,16 +379,3 @@ def check_segments(
             f"{tensor.shape[:2]}. Received: {name}.shape={segments.shape}"
         )
     return tf.cast(segments, tf.int32)
-
-
-def _check_dropout(dropout_rate, dropout_seed):
-    if not 0 <= dropout_rate < 1:
-        raise ValueError(
-            "`dropout_rate` must lie in [0, 1). "
-            f"Received: dropout_rate={dropout_rate}"
-        )
-    if dropout_rate and dropout_seed is None:
-        raise ValueError(
-            "`dropout_rate` needs a `dropout_seed`, int32 of shape (2,), such "
-            "as `keras.random.SeedGenerator().next()` cast to int32."
-        )

@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_longformer.ops import dropout
 from keras_longformer.ops import masks
+from keras_longformer.ops import positions
 
 # Of 64, 128, 256 and 512 queries, 128 was fastest forward and backward at
 # n = 4096, window_size = 512, 12 heads of 64 (float32, two AVX-512 cores):
@@ -50,6 +52,8 @@ class _Tensors(NamedTuple):
     global_segment_ids: tf.Tensor | None  # (b, g)
     position_query: tf.Tensor | None  # (b, n, h, d)
     position_key: tf.Tensor | None  # (o, h, d)
+    rows: tf.Tensor | None  # (b, n, h), as the next of `dropout`
+    column_keys: tf.Tensor | None  # (b, h)
 
 
 def window_attention(
@@ -81,6 +85,10 @@ def window_attention(
     where `n` takes the window's place in both. Positions take as much again
     for their scores.
     """
+    rows = column_keys = None
+    if dropout_rate:
+        sizes = (_size(query, axis) for axis in range(3))
+        rows, column_keys = dropout.rows_and_column_keys(dropout_seed, *sizes)
     tensors = _Tensors(
         query,
         key,
@@ -93,12 +101,13 @@ def window_attention(
         global_segment_ids,
         position_query,
         position_key,
+        rows,
+        column_keys,
     )
     options = dict(
         reach=window_size // 2,
         causal=causal,
         dropout_rate=dropout_rate,
-        dropout_seed=dropout_seed,
         return_scores=return_scores,
     )
     outputs, scores = _by_head(tensors, dilation, options)
@@ -124,6 +133,10 @@ def _by_head(tensors, dilation, options):
             position_query=take(tensors.position_query),
             position_key=_optional(
                 tf.gather, tensors.position_key, indices=heads, axis=1
+            ),
+            rows=take(tensors.rows),
+            column_keys=_optional(
+                tf.gather, tensors.column_keys, indices=heads, axis=1
             ),
         )
         groups.append(_by_phase(group, step, options))
@@ -174,10 +187,9 @@ def _by_phase(tensors, dilation, options):
         global_segment_ids=repeat(tensors.global_segment_ids),
         position_query=_optional(split, tensors.position_query),
         position_key=tensors.position_key,
+        rows=_optional(split, tensors.rows),
+        column_keys=repeat(tensors.column_keys),
     )
-    if options["dropout_seed"] is not None:  # its own for each dilation
-        seed = options["dropout_seed"] + [0, dilation]
-        options = {**options, "dropout_seed": seed}
     outputs, scores = _attend(phases, **options)
     return join(outputs), _optional(join, scores)
 
@@ -220,7 +232,6 @@ def _attend_chunks(
     reach,
     causal,
     dropout_rate,
-    dropout_seed,
     return_scores,
 ):
     """Multiplies each chunk of `size` queries with the keys around it.
@@ -233,7 +244,7 @@ def _attend_chunks(
         right: int, keys taken after its last.
         spare: int or int32 scalar, keys taken after those, which none sees.
         reach, causal: the window, inside those keys.
-        dropout_rate, dropout_seed, return_scores: as in `window_attention`.
+        dropout_rate, return_scores: as in `window_attention`.
 
     Returns:
         float `(b, n, h, d)`, and `(b, n, h, g + 2 * reach + 1)` or `None`.
@@ -262,7 +273,7 @@ def _attend_chunks(
     softmax_dtype = tf.float64 if query.dtype == tf.float64 else tf.float32
     scores = tf.cast(scores, softmax_dtype) + tf.cast(bias, softmax_dtype)
     if tensors.position_key is not None:
-        position_scores = _position_scores(
+        position_scores = positions.band_scores(
             cut(tensors.position_query),
             tensors.position_key,
             n,
@@ -273,9 +284,23 @@ def _attend_chunks(
         )
         scores += tf.cast(position_scores, softmax_dtype)
     probabilities = tf.cast(tf.nn.softmax(scores), query.dtype)
-    dropped = masks.drop(probabilities, dropout_rate, dropout_seed)
+    dropped = probabilities
+    if dropout_rate:
+        kept = dropout.kept_in_chunks(
+            tensors.rows,
+            tensors.column_keys,
+            chunks,
+            size,
+            left,
+            _size(steps, 0),
+            g,
+            dropout_rate,
+        )
+        dropped = tf.where(kept, probabilities, tf.zeros((), query.dtype))
     values = windows(tensors.value, tensors.global_value)
     outputs = tf.einsum("bhcqk,bhckd->bhcqd", dropped, values)
+    if dropout_rate:  # Of all factors the same: fewer products, afterwards.
+        outputs *= 1 / dropout.kept_share(dropout_rate)
 
     def join(x):  # (b, h, c, q, ...) -> (b, n, h, ...), hidden rows 0
         x = tf.reshape(x, [b, h, chunks * size, _size(x, -1)])[:, :, :n]
@@ -291,46 +316,6 @@ def _attend_chunks(
     band = _band(probabilities[..., g:], left, right, reach)
     band = tf.concat([probabilities[..., :g], band], axis=-1)
     return join(outputs), join(band)
-
-
-def _position_scores(query, key, n, columns, left, reach, causal):
-    """Scores of the distances, where `scores` has those keys.
-
-    Each query meets each row of `key` once. Read row by row with one column
-    less, each row of a matrix shifts by one, with zeros around it:
-
-        a a a 0 0 0        a a a 0 0
-        b b b 0 0 0   ->   0 b b b 0
-        c c c 0 0 0        0 0 c c c
-
-    Args:
-        query: float `(b, h, c, q, d)`.
-        key: float `(o, h, d)`, the rows of a window's keys.
-        n: int or int32 scalar, the length. Farther keys are left out.
-        columns: int or int32 scalar, gathered keys.
-        left: int or int32 scalar, keys before the chunk's first query.
-        reach, causal: the window.
-
-    Returns:
-        float `(b, h, c, q, columns)`. What lies outside of a window has the
-        score of some other distance, or 0.
-    """
-    if tf.is_tensor(n):
-        past = tf.maximum(tf.minimum(reach, n - 1), 0)
-    else:
-        past = max(min(reach, n - 1), 0)
-    future = 0 if causal else past
-    key = key[reach - past : reach + future + 1]
-    x = tf.einsum("bhcqd,ohd->bhcqo", query, key)
-    b, h, c, q, rows = (_size(x, axis) for axis in range(5))
-    # The first query's own column is `left`, and its own row is `past`.
-    first = past - left
-    padding = columns + first + 1 - rows
-    x = tf.pad(x, [[0, 0]] * 4 + [[0, padding]])
-    x = tf.reshape(x, [b, h, c, q * (columns + first + 1)])
-    x = x[..., first : first + q * (columns + first)]
-    x = tf.reshape(x, [b, h, c, q, columns + first])
-    return x[..., :columns]
 
 
 def _visible(tensors, key_index, size, left, reach, causal):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_longformer.ops import custom_call
+from keras_longformer.ops import dropout
 from keras_longformer.ops import native_cpu
 from keras_longformer.ops import native_gpu
 
@@ -71,10 +72,10 @@ def reason_against(
     """Says why the kernel cannot do this, or `None` where it can."""
     if query.shape[2] is None:
         return "the number of heads must be known when the graph is made"
-    if dropout_rate:
-        return "it has no attention dropout"
     if return_scores:
         return "it never holds the scores that it should return"
+    if dropout_rate and _device() == "CUDA":
+        return "on a GPU it has no attention dropout"
     if has_segments and _device() == "CUDA":
         return "on a GPU its windows do not stop at segments' borders"
     if has_positions and _device() == "CUDA":
@@ -125,6 +126,8 @@ def window_attention(
 ) -> tf.Tensor:
     """See `keras_longformer.window_attention`.
 
+    Dropout is computed anew for the gradients, and no mask of it kept.
+
     Time is `O(n * (window_size + g) * h * d)`. Memory is that of the result
     and one float for each query and head. The CPU adds scratch that does not
     grow with `n`: for each thread some 64-token tiles forward, and
@@ -159,6 +162,7 @@ def window_attention(
     options = dict(
         reach=window_size // 2,
         causal=causal,
+        threshold=dropout.threshold(dropout_rate),
         dilations=(
             (dilation,) * heads
             if isinstance(dilation, int)
@@ -181,6 +185,9 @@ def window_attention(
             no_mask if global_key_mask is None else global_key_mask,
             none if segment_ids is None else segment_ids,
             none if global_segment_ids is None else global_segment_ids,
+            tf.convert_to_tensor(dropout_seed)
+            if dropout_rate
+            else tf.zeros((0,), tf.int32),
         ),
         positions,
         options,
@@ -223,6 +230,7 @@ def _attend(tensors, positions, options, platforms):
                 *gradients[:3],
                 None,
                 *gradients[3:5],
+                None,
                 None,
                 None,
                 None,

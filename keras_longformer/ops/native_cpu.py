@@ -61,6 +61,7 @@ def forward(
     *,
     reach: int,
     causal: bool,
+    threshold: int,
     dilations: Sequence[int],
 ) -> list[Value]:
     """Adds the forward call: see `native.window_attention`.
@@ -68,11 +69,12 @@ def forward(
     Args:
         body: what to add to.
         operands: query, key, value, key mask, global key, global value, global
-            key mask, segments, global segments. What is left out has no
-            elements. With relative positions, then position query and position
-            key.
+            key mask, segments, global segments, dropout seed. What is left out
+            has no elements. With relative positions, then position query and
+            position key.
         reach: int, tokens on each side of a window.
         causal: bool.
+        threshold: int, of `ops.dropout`; 0 drops nothing.
         dilations: one int for each head.
 
     Returns:
@@ -82,7 +84,7 @@ def forward(
     b, n, h, _ = sizes = _sizes(query)
     return body.call(
         "keras_longformer_window_attention",
-        _attributes(reach, causal, dilations),
+        _attributes(reach, causal, threshold, dilations),
         operands,
         [(query.dtype, sizes), (tf.float32, (b, h, n))],
     )
@@ -94,25 +96,26 @@ def backward(
     *,
     reach: int,
     causal: bool,
+    threshold: int,
     dilations: Sequence[int],
 ) -> list[Value]:
     """Adds the backward call.
 
     Args:
         body: what to add to.
-        operands: the first nine of `forward`, its results, the gradient of
+        operands: the first ten of `forward`, its results, the gradient of
             the first of them, and the positions, if any.
-        reach, causal, dilations: as there.
+        reach, causal, threshold, dilations: as there.
 
     Returns:
         The gradients of query, key, value, global key, global value and
         positions.
     """
     query, global_key = operands[0], operands[4]
-    positions = operands[12:]
+    positions = operands[13:]
     return body.call(
         "keras_longformer_window_attention_gradient",
-        _attributes(reach, causal, dilations),
+        _attributes(reach, causal, threshold, dilations),
         operands,
         [(query.dtype, _sizes(query))] * 3
         + [(query.dtype, _sizes(global_key))] * 2
@@ -124,8 +127,9 @@ def _sizes(value):
     return [Axis(value, number) for number in range(len(value.shape))]
 
 
-def _attributes(reach, causal, dilations):
+def _attributes(reach, causal, threshold, dilations):
+    steps = ", ".join(str(step) for step in dilations)
     return (
-        f"reach = {reach} : i64, causal = {int(causal)} : i64, dilation = "
-        f"array<i64: {', '.join(str(step) for step in dilations)}>"
+        f"reach = {reach} : i64, causal = {int(causal)} : i64, "
+        f"threshold = {threshold} : i64, dilation = array<i64: {steps}>"
     )

@@ -113,8 +113,9 @@ class _Problem:
             is known at run time only, an `Axis`.
     """
 
-    def __init__(self, body, operands, *, reach, causal, dilations):
-        # Without segments, which are never there: `native.reason_against`.
+    def __init__(self, body, operands, *, reach, causal, threshold, dilations):
+        # Without segments and dropout, which are never there:
+        # `native.reason_against`.
         query, key, value, key_mask, *globals_ = operands[:7]
         global_key, global_value, global_key_mask = globals_
         sizes = {
@@ -151,7 +152,7 @@ class _Problem:
             "dilations": dilations,
         }
         names = ("output", "log_sum", "output_gradient")
-        self.values.update(zip(names, operands[9:], strict=False))
+        self.values.update(zip(names, operands[10:], strict=False))
 
     def call(self, kernel):
         """Adds a kernel's call and returns its results."""

@@ -1,4 +1,4 @@
-"""Relative positions inside a band: their rows, and what is asked of them."""
+"""Relative positions inside a band: their rows, checks and scores in chunks."""
 
 import tensorflow as tf
 
@@ -59,3 +59,52 @@ def check_positions(
             )
         tensors.append(x)
     return tuple(tensors)
+
+
+def band_scores(
+    query: tf.Tensor,
+    key: tf.Tensor,
+    n: int | tf.Tensor,
+    columns: int | tf.Tensor,
+    left: int | tf.Tensor,
+    reach: int,
+    causal: bool,
+) -> tf.Tensor:
+    """Scores of the distances, where the scores of chunks have those keys.
+
+    Each query meets each row of `key` once. Read row by row with one column
+    less, each row of a matrix shifts by one, with zeros around it:
+
+        a a a 0 0 0        a a a 0 0
+        b b b 0 0 0   ->   0 b b b 0
+        c c c 0 0 0        0 0 c c c
+
+    Args:
+        query: float `(b, h, c, q, d)`.
+        key: float `(o, h, d)`, the rows of a window's keys.
+        n: int or int32 scalar, the length. Farther keys are left out.
+        columns: int or int32 scalar, gathered keys.
+        left: int or int32 scalar, keys before the chunk's first query.
+        reach, causal: the window.
+
+    Returns:
+        float `(b, h, c, q, columns)`. What lies outside of a window has the
+        score of some other distance, or 0.
+    """
+    if tf.is_tensor(n):
+        past = tf.maximum(tf.minimum(reach, n - 1), 0)
+    else:
+        past = max(min(reach, n - 1), 0)
+    future = 0 if causal else past
+    key = key[reach - past : reach + future + 1]
+    x = tf.einsum("bhcqd,ohd->bhcqo", query, key)
+    sizes = zip(x.shape.as_list(), tf.unstack(tf.shape(x)), strict=True)
+    b, h, c, q, rows = (size if i is None else i for i, size in sizes)
+    # The first query's own column is `left`, and its own row is `past`.
+    first = past - left
+    padding = columns + first + 1 - rows
+    x = tf.pad(x, [[0, 0]] * 4 + [[0, padding]])
+    x = tf.reshape(x, [b, h, c, q * (columns + first + 1)])
+    x = x[..., first : first + q * (columns + first)]
+    x = tf.reshape(x, [b, h, c, q, columns + first])
+    return x[..., :columns]

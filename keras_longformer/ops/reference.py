@@ -6,6 +6,7 @@ Dense: every score is computed and most are masked. Time and memory grow as
 
 import tensorflow as tf
 
+from keras_longformer.ops import dropout
 from keras_longformer.ops import masks
 
 
@@ -82,7 +83,12 @@ def window_attention(
         value = tf.concat([tf.cast(global_value, compute_dtype), value], axis=1)
 
     probabilities = masks.masked_softmax(scores, visible)
-    dropped = masks.drop(probabilities, dropout_rate, dropout_seed)
+    dropped = probabilities
+    if dropout_rate:
+        g = 0 if global_key is None else tf.shape(global_key)[1]
+        kept = _kept(probabilities, g, dilation, dropout_rate, dropout_seed)
+        share = tf.cast(dropout.kept_share(dropout_rate), compute_dtype)
+        dropped = tf.where(kept, probabilities / share, 0)
     outputs = tf.cast(tf.einsum("bhqk,bkhd->bqhd", dropped, value), dtype)
     if not return_scores:
         return outputs
@@ -90,6 +96,26 @@ def window_attention(
     band = _band(probabilities[..., g:], reach, dilation)
     scores = tf.concat([probabilities[..., :g], band], axis=-1)
     return outputs, tf.cast(scores, dtype)
+
+
+def _kept(probabilities, g, dilation, rate, seed):
+    """Says which probabilities dropout keeps, `(b, h, q, g + k)`."""
+    b, h, n, _ = tf.unstack(tf.shape(probabilities))
+    row_keys, column_keys = dropout.head_keys(seed, b, h)
+    rows = tf.transpose(dropout.rows(row_keys, n), (0, 2, 1))  # (b, h, q)
+    # The keys' numbers: global ones, then those of windows, (h, 1, g + k).
+    of_globals = tf.broadcast_to(tf.range(g), [h, 1, g])
+    steps = tf.range(n) // tf.reshape(tf.constant(dilation), (-1, 1, 1))
+    steps = tf.broadcast_to(steps, [h, 1, n])
+    number = tf.cast(tf.concat([of_globals, steps], axis=-1), tf.uint32)
+    first = tf.where(
+        tf.range(g + n) < g, tf.constant(dropout.GLOBAL, tf.int64), 0
+    )
+    pairs = number // 2 + tf.cast(first, tf.uint32)
+    columns = dropout.columns(column_keys[:, :, None, None], pairs)
+    z = dropout.halves(rows[..., None], columns)
+    half = tf.where(tf.equal(number % 2, 0), z % 2**16, z // 2**16)
+    return half >= dropout.threshold(rate)
 
 
 def _position_scores(position_query, position_key, reach, dilation):

@@ -3,6 +3,7 @@
 Command:
     python scripts/benchmarks/attention.py OUTPUT_FOLDER
         [--lengths 512 1024 ...] [--memory-limit-gib 8] [--peers] [--quick]
+        [--dropout 0.1]
 
 Time, forward and forward + backward, of window attention with 1 sequence, 12
 heads of 64, window 512, float32: dense attention, the loop over diagonals of
@@ -11,12 +12,16 @@ the paper's `Longformer-loop`, `chunked` in a graph and under XLA, `native`.
 chunks alone, without projections) and PyTorch's FlexAttention (forward only on
 a CPU), where they are installed.
 
+`--dropout RATE` measures attention dropout in place of all that: `chunked` and
+`native` with it, and both without, and their ratios.
+
 Times are medians of interleaved rounds in one process. Memory is the peak
 above the process at rest, results included, in a process of its own for each
 figure. Every method's result is compared with the definition first.
 
 Takes about 25 minutes on two cores (`--quick`: 3), needs at most the memory
-limit and 3 GiB. Writes attention_figure1.png and attention_figure1.md.
+limit and 3 GiB. Writes attention_figure1.png and attention_figure1.md, with
+`--dropout` attention_dropout.md.
 
 Expected: `native` in less than half the time of `chunked` and a fifth of its
 memory, both linear in the length; dense attention runs out of memory.
@@ -44,6 +49,7 @@ HEADS, HEAD_SIZE, WINDOW_SIZE = 12, 64, 512
 REACH = WINDOW_SIZE // 2
 LENGTHS = [512 * 2**i for i in range(8)]
 PASSES = ["forward", "forward + backward"]
+DROPS = ", dropout"  # ends the names of methods that drop
 MOST_SECONDS = 5  # of rounds with one method; slow ones need fewer
 COLORS = {
     "dense": "tab:gray",
@@ -92,13 +98,18 @@ def loop(query, key, value):
     return output
 
 
-def ours(implementation):
+def ours(implementation, dropout=0.0):
+    # A variable, or all that follows from the seed might be computed once.
+    seed = tf.Variable([1, 2])
+
     def attend(query, key, value):
         return window_attention(
             query,
             key,
             value,
             window_size=WINDOW_SIZE,
+            dropout_rate=dropout,
+            dropout_seed=seed if dropout else None,
             implementation=implementation,
         )
 
@@ -190,8 +201,17 @@ def flex_attention():
     return in_torch(attend)
 
 
-def methods(peers):
+def methods(peers, dropout=0.0):
     """The methods that are installed: name -> function of nothing."""
+    if dropout:
+        return {
+            f"{name}{DROPS if rate else ''}": lambda name=name, rate=rate: (
+                in_tensorflow(ours(name, rate))
+            )
+            for name in ("chunked", "native")
+            for rate in (0.0, dropout)
+            if name == "chunked" or library.available()
+        }
     found = {
         "dense": lambda: in_tensorflow(dense),
         "loop": lambda: in_tensorflow(loop),
@@ -225,14 +245,19 @@ def arrays(n):
     ]
 
 
-def check(name, make):
+def check(name, make, dropout):
     """Raises where a method's results or gradients are not those defined."""
     inputs = arrays(1024)
     window_size = 2 * 1024 if name == "dense" else WINDOW_SIZE
+    rate = dropout if name.endswith(DROPS) else 0.0
 
     def definition(*qkv):
         return window_attention(
-            *qkv, window_size=window_size, implementation="reference"
+            *qkv,
+            window_size=window_size,
+            dropout_rate=rate,
+            dropout_seed=[1, 2],
+            implementation="reference",
         )
 
     for backward in (False, True):
@@ -249,9 +274,9 @@ def check(name, make):
             )
 
 
-def peak_of_one_call(name, backward, n, limit_gib):
+def peak_of_one_call(name, backward, n, limit_gib, dropout):
     """Peak bytes above rest; runs in a process of its own."""
-    make = methods(peers=True)[name]()
+    make = methods(peers=True, dropout=dropout)[name]()
     run, convert = make(backward)
     run(*(convert(x) for x in arrays(512)))  # code and thread pools are there
     inputs = [convert(x) for x in arrays(n)]
@@ -267,10 +292,11 @@ def run_all(options):
 
     Yields after each length, so that what was measured can be kept.
     """
-    found = {name: make() for name, make in methods(options.peers).items()}
+    chosen = methods(options.peers, options.dropout)
+    found = {name: make() for name, make in chosen.items()}
     for name, make in found.items():
         print(f"checking {name}", flush=True)
-        check(name, make)
+        check(name, make, options.dropout)
     results = {p: {name: {} for name in found} for p in PASSES}
     slow = set()
     for p in PASSES:
@@ -283,7 +309,7 @@ def run_all(options):
                 if lost or not offers(name, backward) or (p, name) in slow:
                     continue
                 peak = measure.in_own_process(
-                    name, backward, n, options.memory_limit_gib
+                    name, backward, n, options.memory_limit_gib, options.dropout
                 )
                 print(f"n={n} {p}, {name}: {measure.mib(peak)} MiB", flush=True)
                 result[n] = (None, peak)
@@ -336,51 +362,17 @@ def table(results):
     return "\n\n".join(parts) + "\n"
 
 
-def draw(results, path):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), sharex=True)
-    for column, (p, by_method) in enumerate(results.items()):
-        for row, (title, scale) in enumerate(
-            [("time, ms", 1e3), ("peak memory above rest, MiB", 2**-20)]
-        ):
-            ax = axes[row, column]
-            ax.set(xscale="log", yscale="log")
-            ax.set_title(f"{p}: {title}", fontsize=10)
-            ax.margins(y=0.12)
-            for name, by_length in by_method.items():
-                good = {n: v[row] for n, v in by_length.items() if v[row]}
-                values = [value * scale for value in good.values()]
-                color = COLORS[name]
-                ax.plot(list(good), values, "o-", ms=3, color=color, label=name)
-                lost = [n for n, v in by_length.items() if v[1] is None]
-                if lost and values:
-                    ax.plot(
-                        [max(good), lost[0]],
-                        [values[-1], values[-1] * 4],
-                        *(":",),
-                        color=color,
-                    )
-                    ax.annotate(
-                        "out of\nmemory",
-                        (lost[0], values[-1] * 4),
-                        ha="center",
-                        fontsize=7,
-                        color=color,
-                    )
-            ax.grid(alpha=0.3)
-            ax.set_xticks(LENGTHS, [str(n) for n in LENGTHS], fontsize=7)
-            ax.minorticks_off()
-    axes[0, 0].legend(fontsize=7)
-    for ax in axes[1]:
-        ax.set_xlabel("sequence length")
-    figure.text(0.01, 0.005, machine(), fontsize=5.5)
-    figure.tight_layout(rect=(0, 0.015, 1, 1))
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+def ratios(results):
+    """What dropout costs, and what the kernel saves with it."""
+    chunked, native = f"chunked{DROPS}", f"native{DROPS}"
+    pairs = [(native, chunked), (native, "native"), (chunked, "chunked")]
+    rows = []
+    for p, by in results.items():
+        for n in by["chunked"]:
+            times = [by[a][n][0] / by[b][n][0] for a, b in pairs if a in by]
+            rows.append([n, p, *(f"{ratio:.2f}" for ratio in times)])
+    names = [f"{a} / {b}" for a, b in pairs if a in results[PASSES[0]]]
+    return "\n" + measure.table(["n", "pass", *names], rows) + "\n"
 
 
 def main():
@@ -391,6 +383,7 @@ def main():
     parser.add_argument("--memory-limit-gib", type=float, default=8)
     parser.add_argument("--time-limit-seconds", type=float, default=5)
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.child:
@@ -403,8 +396,17 @@ def main():
     options.output_folder.mkdir(parents=True, exist_ok=True)
     for results in run_all(options):
         text = table(results)
+        if options.dropout:
+            text = f"Dropout {options.dropout}. {text}{ratios(results)}"
+            (options.output_folder / "attention_dropout.md").write_text(text)
+            continue
         (options.output_folder / "attention_figure1.md").write_text(text)
-        draw(results, options.output_folder / "attention_figure1.png")
+        measure.draw(
+            results,
+            options.output_folder / "attention_figure1.png",
+            COLORS,
+            machine(),
+        )
     print(text)
 
 

@@ -148,3 +148,65 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def mib(count: int | None) -> str:
     """Returns bytes in MiB, "out of memory" for `None`."""
     return "out of memory" if count is None else f"{count / 2**20:.0f}"
+
+
+def draw(
+    results: Mapping[str, Mapping[str, Mapping[int, tuple]]],
+    path: str | os.PathLike,
+    colors: Mapping[str, str],
+    note: str,
+) -> None:
+    """Draws times and memory against lengths, and where memory ran out.
+
+    Args:
+        results: by pass, method and length, seconds and bytes; `None` for
+            bytes means that there were not enough.
+        path: the picture's.
+        colors: of the methods.
+        note: str, stands below.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), sharex=True)
+    for column, (p, by_method) in enumerate(results.items()):
+        for row, (title, scale) in enumerate(
+            [("time, ms", 1e3), ("peak memory above rest, MiB", 2**-20)]
+        ):
+            ax = axes[row, column]
+            ax.set(xscale="log", yscale="log")
+            ax.set_title(f"{p}: {title}", fontsize=10)
+            ax.margins(y=0.12)
+            for name, by_length in by_method.items():
+                good = {n: v[row] for n, v in by_length.items() if v[row]}
+                values = [value * scale for value in good.values()]
+                color = colors[name]
+                ax.plot(list(good), values, "o-", ms=3, color=color, label=name)
+                lost = [n for n, v in by_length.items() if v[1] is None]
+                if lost and values:
+                    ax.plot(
+                        [max(good), lost[0]],
+                        [values[-1], values[-1] * 4],
+                        *(":",),
+                        color=color,
+                    )
+                    ax.annotate(
+                        "out of\nmemory",
+                        (lost[0], values[-1] * 4),
+                        ha="center",
+                        fontsize=7,
+                        color=color,
+                    )
+            ax.grid(alpha=0.3)
+            lengths = sorted({n for r in by_method.values() for n in r})
+            ax.set_xticks(lengths, [str(n) for n in lengths], fontsize=7)
+            ax.minorticks_off()
+    axes[0, 0].legend(fontsize=7)
+    for ax in axes[1]:
+        ax.set_xlabel("sequence length")
+    figure.text(0.01, 0.005, note, fontsize=5.5)
+    figure.tight_layout(rect=(0, 0.015, 1, 1))
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)

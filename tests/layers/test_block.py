@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
+from keras_longformer.ops import masks
 from tests.tolerances import assert_close
 
 B, N, M = 2, 37, 21
@@ -24,6 +25,22 @@ def make_inputs():
     padding_mask = tf.sequence_mask([N, 20], N)
     global_mask = tf.constant(rng.random((B, N)) < 0.1)
     return x, padding_mask, global_mask
+
+
+def test_no_two_sublayers_or_steps_share_a_seed(monkeypatch):
+    """Those of global rows among them, which have one more of their own."""
+    seeds = []
+
+    def drop(x, rate, seed):
+        seeds.append(tuple(seed.numpy()))
+        return x
+
+    monkeypatch.setattr(masks, "drop", drop)
+    block = make_block(dropout=0.3, attention_dropout=0.2, max_global_tokens=9)
+    x, _, global_mask = make_inputs()
+    for _ in range(3):
+        block(x, global_mask=global_mask, training=True)
+    assert len(seeds) == len(set(seeds)) == 9
 
 
 @pytest.mark.parametrize("way", ["eager", "graph", "jit"])

@@ -48,6 +48,7 @@ def forward_operands(case):
         tensors.get("global_key_mask", no_mask),
         no_segments,
         no_segments,
+        tf.zeros((0,), tf.int32),
     ]
 
 
@@ -78,6 +79,7 @@ def gpu_hlo(case, step, shape=lambda x: x.shape):
         getattr(native_gpu, step),
         reach=case.window_size // 2,
         causal=case.causal,
+        threshold=0,
         dilations=dilations,
     )
     function = tf.function(
@@ -235,7 +237,8 @@ def test_gpu_limits(gpus):
         assert match in native.reason_against(spec)
     query = tf.TensorSpec([2, 37, 3, 5], tf.float16)
     assert native.reason_against(query) is None
-    assert "dropout" in native.reason_against(query, dropout_rate=0.1)
+    reason = native.reason_against(query, dropout_rate=0.1)
+    assert "on a GPU it has no attention dropout" in reason
 
 
 @pytest.mark.native

@@ -163,8 +163,10 @@ def test_kernel_checks_shapes(shapes, match):
             "segment_ids global_segment_ids"
         ).split()
     ]
+    operands.append(tf.zeros((0,), tf.int32))
     attributes = (
-        "reach = 3 : i64, causal = 0 : i64, dilation = array<i64: 1, 1, 1>"
+        "reach = 3 : i64, causal = 0 : i64, threshold = 0 : i64, "
+        "dilation = array<i64: 1, 1, 1>"
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match=match):
         call_kernel(attributes, operands)
@@ -185,27 +187,29 @@ def test_kernel_checks_positions(name, shape, match):
     mask, segments = tf.zeros((0, 0), tf.bool), tf.zeros((0, 0), tf.int32)
     operands = [tensors[x] for x in ("query", "key", "value")]
     operands += [mask, *[tensors["global_key"]] * 2, mask, segments, segments]
+    operands.append(tf.zeros((0,), tf.int32))
     operands += [tensors["position_query"], tensors["position_key"]]
     attributes = (
-        "reach = 3 : i64, causal = 0 : i64, dilation = array<i64: 1, 1, 1>"
+        "reach = 3 : i64, causal = 0 : i64, threshold = 0 : i64, "
+        "dilation = array<i64: 1, 1, 1>"
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match=match):
         call_kernel(attributes, operands)
 
 
 @pytest.mark.parametrize(
-    "attributes, match",
+    "reach, threshold, dilation, match",
     [
-        ("reach = -1 : i64, causal = 0 : i64, dilation = array<i64: 1, 1, 1>",
-         "reach is -1"),
-        ("reach = 3 : i64, causal = 0 : i64, dilation = array<i64: 1, 1>",
+        (-1, 0, "1, 1, 1", "reach is -1"),
+        (3, 0, "1, 1",
          r"dilation is \[1,1\], must have one value for each of the 3 heads"),
-        ("reach = 3 : i64, causal = 0 : i64, dilation = array<i64: 1, 0, 1>",
-         "must be at least 1"),
+        (3, 0, "1, 0, 1", "must be at least 1"),
+        (3, 65536, "1, 1, 1", r"threshold is 65536, must lie in \[0, 65536\)"),
+        (3, 1, "1, 1, 1", r"seed is \[0\], must be \[2\] for dropout"),
     ],
-    ids=["reach", "heads", "dilation"],
+    ids=["reach", "heads", "dilation", "threshold", "seed"],
 )  # fmt: skip
-def test_kernel_checks_attributes(attributes, match):
+def test_kernel_checks_attributes(reach, threshold, dilation, match):
     tensors = Case("any").inputs()
     empty = tf.zeros((0, 0), tf.bool)
     nothing = tf.zeros((0, 0, 0, 0))
@@ -213,5 +217,15 @@ def test_kernel_checks_attributes(attributes, match):
     operands = [tensors["query"], tensors["key"], tensors["value"], empty]
     with pytest.raises(tf.errors.InvalidArgumentError, match=match):
         call_kernel(
-            attributes, [*operands, nothing, nothing, empty, none, none]
+            f"reach = {reach} : i64, causal = 0 : i64, threshold = {threshold} "
+            f": i64, dilation = array<i64: {dilation}>",
+            [
+                *operands,
+                nothing,
+                nothing,
+                empty,
+                none,
+                none,
+                tf.zeros((0,), tf.int32),
+            ],
         )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_longformer.layers import LongformerAttention
 from keras_longformer.ops import native
 from tests.native.kernel import compiler as compiler
 from tests.native.kernel import kernel as kernel
@@ -48,6 +49,65 @@ def test_while_loop_and_recomputation():
     rematerialised = keras.remat(straight)
     assert_close(gradient(rematerialised, x), want)
     assert_close(tf.function(lambda x: gradient(rematerialised, x))(x), want)
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "jit"])
+def test_recomputation_drops_the_same(jit):
+    inputs = {"dilation": 1, "causal": False, **Case("any", n=70, g=2).inputs()}
+
+    def attend(x, seed):
+        for _ in range(2):
+            x = native.window_attention(
+                **{**inputs, "query": x},
+                dropout_rate=0.3,
+                dropout_seed=seed,
+            )
+            seed += 1
+        return x
+
+    def gradient(function):
+        def compute(x, seed):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(function(x, seed) ** 2)
+            return tape.gradient(loss, x)
+
+        seed = tf.constant([3, 4])
+        return tf.function(compute, jit_compile=jit)(inputs["query"], seed)
+
+    np.testing.assert_array_equal(
+        gradient(keras.remat(attend)), gradient(attend)
+    )
+
+
+def test_a_layer_drops_the_same_as_with_chunked():
+    config = dict(num_heads=3, key_dim=5, window_size=8, dropout=0.4)
+    layers = [
+        LongformerAttention(**config, implementation=implementation)
+        for implementation in ("native", "chunked")
+    ]
+    x = tf.random.stateless_normal((2, 70, 15), [1, 2])
+    global_mask = tf.constant([[True] + [False] * 69, [False] * 70])
+    results = []
+    for layer in layers:
+        layer.build(x.shape)
+        layer.set_weights(layers[0].get_weights())
+
+        def compute(training, layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(
+                    x,
+                    global_mask=global_mask,
+                    dropout_seed=[3, 4],
+                    training=training,
+                )
+            return y, tape.gradient(y, x)
+
+        results.append(compute(True))
+        assert np.abs(results[-1][0] - compute(False)[0]).max() > 0.1
+    for got, want in zip(*results, strict=True):
+        assert_close(got, want, factor=2)
 
 
 @pytest.mark.parametrize("jit", [False, True, "auto"], ids=str)

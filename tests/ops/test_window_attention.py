@@ -211,29 +211,6 @@ def test_same_bits_twice(implementation):
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("implementation", STOCK)
-@pytest.mark.parametrize("n", [37, 307])
-def test_dropout(implementation, n):
-    inputs = Case("any", n=n, window_size=22, g=2).inputs()
-    options = dict(implementation=implementation, return_scores=True)
-    plain, scores = window_attention(**inputs, **options)
-    options["dropout_rate"] = 0.5
-
-    def drop(seed):
-        return window_attention(**inputs, **options, dropout_seed=seed)
-
-    first, kept_scores = drop([1, 2])
-    second, _ = drop([1, 2])
-    other, _ = drop([1, 3])
-    np.testing.assert_array_equal(first, second)
-    assert np.abs(first - other).max() > 0.1
-    # Scores are those before dropout.
-    np.testing.assert_array_equal(scores, kept_scores)
-    # What is kept is scaled, so that the mean stays.
-    mean = np.mean([drop([9, seed])[0] for seed in range(100)], axis=0)
-    assert np.abs(mean - plain).mean() < 0.2 * np.abs(plain).mean()
-
-
 @pytest.mark.parametrize("built", [True, False])
 def test_none_takes_the_best(built, monkeypatch):
     """Native where it is built and can, else chunked."""
@@ -247,10 +224,11 @@ def test_none_takes_the_best(built, monkeypatch):
     monkeypatch.setattr(native, "preferred", lambda: built)
     inputs = Case("any").inputs()
     window_attention(**inputs)
-    window_attention(**inputs, return_scores=True)
     window_attention(**inputs, dropout_rate=0.1, dropout_seed=[1, 2])
+    window_attention(**inputs, return_scores=True)
     window_attention(**Case("any", dtype="float16").inputs())
-    assert taken == ["native" if built else "chunked"] + ["chunked"] * 3
+    best = "native" if built else "chunked"
+    assert taken == [best, best, "chunked", "chunked"]
 
 
 def test_short_input_is_one_chunk_of_its_own_length():

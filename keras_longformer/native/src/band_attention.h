@@ -47,6 +47,8 @@ struct Problem {
   const int32_t* global_segments;
   const void* position_query;  // null, with the next: no relative positions
   const void* position_key;
+  const int32_t* seed;  // (2,): see dropout.h
+  uint32_t threshold;   // the share that is dropped, times 2**16; 0: none
 
   // Results of the forward pass, inputs of the backward pass. A query that sees
   // nothing has log_sum = +infinity: every exp2(score - log_sum) is then 0.
@@ -85,6 +87,11 @@ static inline Offsets OffsetsOf(const Problem& p, int64_t dilation) {
   int64_t past = p.reach < longest ? p.reach : longest - 1;
   if (past < 0) past = 0;
   return {past, (p.causal ? past : 2 * past) + 1};
+}
+
+// What is not dropped, of 1.
+static inline float KeptShare(const Problem& p) {
+  return 1.0f - static_cast<float>(p.threshold) / 65536.0f;
 }
 
 // Floats in a row of an item's `position_sums`: whole vectors of every kind.

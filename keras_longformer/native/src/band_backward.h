@@ -28,7 +28,7 @@ constexpr int64_t kBlockHead = RoundUp(sizeof(GradientBlock) / 4, 16);
 
 static KLF_INLINE int64_t BlockFloats(const Problem& p) {
   const int64_t matrices = p.position_key == nullptr ? 3 : 5;
-  return kBlockHead + matrices * kTile * Width(p) + 3 * kTile;
+  return kBlockHead + matrices * kTile * Width(p) + 4 * kTile;
 }
 
 static KLF_INLINE int64_t SharedFloats(const Problem& p) {
@@ -62,11 +62,14 @@ static GradientBlock* PackBlock(const Problem& p, const Item& item,
   block->segments =
       PackSegments(tokens, first, block->count,
                    reinterpret_cast<int32_t*>(block->delta + kTile));
+  block->threshold = tokens.dropping.threshold;
+  block->rows = reinterpret_cast<uint32_t*>(block->delta + 2 * kTile);
+  tokens.PackRowNumbers(first, block->rows);
   block->position_queries = nullptr;
   block->position_query_gradients = nullptr;
   block->positions_finite = true;
   if (p.position_key != nullptr) {
-    block->position_queries = block->delta + 2 * kTile;
+    block->position_queries = block->delta + 3 * kTile;
     block->position_query_gradients = block->position_queries + kTile * width;
     std::memset(block->position_query_gradients, 0,
                 sizeof(float) * kTile * width);
@@ -83,11 +86,13 @@ static GradientBlock* PackBlock(const Problem& p, const Item& item,
                width, QueryFactor(p.d), block->queries);
   block->finite &=
       PackRows(tokens.Row<T>(p.output_gradient, first), tokens.stride,
-               block->count, p.d, width, 1.0f, block->output_gradients);
+               block->count, p.d, width, 1.0f / KeptShare(p),
+               block->output_gradients);
   Prefetch(tokens.Row<T>(p.output, first), tokens.stride, block->count, p.d);
   for (int64_t q = 0; q < block->count; ++q) {
     block->log_sum[q] = log_sum[(first + q) * item.dilation];
-    const float delta = Dot(block->output_gradients + q * width,
+    const float delta = KeptShare(p) *
+                        Dot(block->output_gradients + q * width,
                             tokens.Row<T>(p.output, first + q), p.d);
     // A query that sees nothing has nothing to say, whatever its gradient.
     block->delta[q] = block->log_sum[q] == INFINITY ? 0.0f : delta;

@@ -33,6 +33,8 @@ struct QueryBlock {
   float* sums;     // (q,)
   Segments segments;
   float* position_queries;  // (d, q), scaled, or null
+  uint32_t threshold;       // see Dropping
+  uint32_t* rows;           // (q,): numbers for dropout
 };
 
 // A new maximum rescales what was summed only if it is this much larger than
@@ -175,7 +177,9 @@ static QueryBlock Half(const QueryBlock& block, int64_t number) {
           block.sums + shift,
           Bounded(block.segments.From(shift), count),
           block.position_queries == nullptr ? nullptr
-                                            : block.position_queries + shift};
+                                            : block.position_queries + shift,
+          block.threshold,
+          block.rows + shift};
 }
 
 // One tile of keys for one block of queries. Rows of keys that no query of the
@@ -211,6 +215,10 @@ static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
   if (!alike) HideSegments(block, tile.segment_ids + from, rows, scores);
   if (tile.any_hidden) HideRows(block, tile.seen + from, rows, scores);
   Soften(block, rows, d, scores);
+  if (block.threshold != 0) {
+    DropRows(block.threshold, block.rows, block.lanes, tile.columns + from,
+             from % 2 != 0, rows, scores);
+  }
   if (all_seen || tile.values_finite) {
     Multiply({values + from * d, 1, d}, d, scores, kTile, rows, block.lanes,
              block.outputs, kTile, true);
@@ -220,11 +228,11 @@ static void Attend(Band band, const QueryBlock& block, const KeyTile& tile,
   }
 }
 
-// Floats of a block's memory: queries, outputs, peaks, sums, segments and, where
-// there are positions, their queries.
+// Floats of a block's memory: queries, outputs, peaks, sums, segments, numbers
+// for dropout and, where there are positions, their queries.
 static KLF_INLINE int64_t QueryBlockFloats(const Problem& p) {
   const int64_t matrices = p.position_key == nullptr ? 2 : 3;
-  return matrices * p.d * kTile + 3 * kTile;
+  return matrices * p.d * kTile + 4 * kTile;
 }
 
 template <class T>
@@ -240,12 +248,15 @@ static void StartBlock(const Problem& p, const Tokens& tokens, int64_t number,
   block->segments =
       PackSegments(tokens, block->first, block->count,
                    reinterpret_cast<int32_t*>(block->sums + kTile));
+  block->threshold = tokens.dropping.threshold;
+  block->rows = reinterpret_cast<uint32_t*>(block->sums + 2 * kTile);
+  tokens.PackRowNumbers(block->first, block->rows);
   PackRows(tokens.Row<T>(p.query, block->first), tokens.stride, block->count,
            p.d, p.d, QueryFactor(p.d), rows);
   Transpose(rows, p.d, block->count, p.d, block->queries);
   block->position_queries = nullptr;
   if (p.position_key != nullptr) {
-    block->position_queries = block->sums + 2 * kTile;
+    block->position_queries = block->sums + 3 * kTile;
     PackRows(tokens.Row<T>(p.position_query, block->first), tokens.stride,
              block->count, p.d, p.d, QueryFactor(p.d), rows);
     Transpose(rows, p.d, block->count, p.d, block->position_queries);
@@ -273,7 +284,7 @@ static void FinishBlock(const Problem& p, const Item& item,
   for (int64_t q = 0; q < block.count; ++q) {
     const float sum = block.sums[q];
     const bool nothing = sum == 0.0f;
-    const float factor = nothing ? 0.0f : 1.0f / sum;
+    const float factor = nothing ? 0.0f : 1.0f / (sum * KeptShare(p));
     StoreRow(rows + q * p.d, p.d, factor,
              tokens.Row<T>(p.output, block.first + q));
     log_sum[(block.first + q) * item.dilation] =

@@ -5,16 +5,22 @@
 #include <string>
 #include <vector>
 
+#include "ffi_checks.h"
 #include "schedule.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace keras_longformer {
 namespace {
 
-namespace ffi = xla::ffi;
 
 // Masks are given or left out; a tensor that is left out has no elements.
 using Dilation = ffi::Span<const int64_t>;
+
+// The attributes that both calls have.
+struct Attributes {
+  int64_t reach, causal, threshold;
+  Dilation dilation;
+};
 
 ffi::Error Run(const Problem& problem, bool backward, ffi::ThreadPool& pool) {
   const int64_t threads = pool.num_threads() > 0 ? pool.num_threads() : 1;
@@ -31,70 +37,11 @@ ffi::Error Run(const Problem& problem, bool backward, ffi::ThreadPool& pool) {
   return ffi::Error::Success();
 }
 
-std::string ToString(ffi::Span<const int64_t> shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? "," : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
-}
-
-const char* Name(ffi::DataType dtype) {
-  switch (dtype) {
-    case ffi::DataType::F32: return "float32";
-    case ffi::DataType::BF16: return "bfloat16";
-    case ffi::DataType::PRED: return "bool";
-    case ffi::DataType::S32: return "int32";
-    case ffi::DataType::F16: return "float16";
-    case ffi::DataType::F64: return "float64";
-    default: return "another type";
-  }
-}
-
-// Collects everything that is wrong, so that one message tells all.
-class Checks {
- public:
-  void Shape(const char* name, const ffi::AnyBuffer& buffer,
-             const std::vector<int64_t>& want, const char* why) {
-    const ffi::Span<const int64_t> got = buffer.dimensions();
-    bool same = got.size() == want.size();
-    for (size_t i = 0; same && i < want.size(); ++i) same = got[i] == want[i];
-    if (!same) {
-      Add(std::string(name) + " is " + ToString(got) + ", must be " +
-          ToString({want.data(), want.size()}) + " " + why);
-    }
-  }
-
-  void Type(const char* name, const ffi::AnyBuffer& buffer,
-            ffi::DataType want) {
-    if (buffer.element_type() != want) {
-      Add(std::string(name) + " is " + Name(buffer.element_type()) +
-          ", must be " + Name(want));
-    }
-  }
-
-  void That(bool good, const std::string& text) {
-    if (!good) Add(text);
-  }
-
-  ffi::Error Error() const {
-    if (problems_.empty()) return ffi::Error::Success();
-    return ffi::Error::InvalidArgument("window_attention: " + problems_);
-  }
-
- private:
-  void Add(const std::string& text) {
-    problems_ += (problems_.empty() ? "" : "; ") + text;
-  }
-
-  std::string problems_;
-};
-
 // The operands that both calls have, in their order.
 struct Operands {
   ffi::AnyBuffer query, key, value, key_mask;
   ffi::AnyBuffer global_key, global_value, global_key_mask;
-  ffi::AnyBuffer segment_ids, global_segment_ids;
+  ffi::AnyBuffer segment_ids, global_segment_ids, seed;
 };
 
 // A tensor as Checks sees it, whether operand or result.
@@ -132,8 +79,9 @@ ffi::Error Take(const ffi::RemainingRets& remaining, Positions* positions) {
 ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
                  const std::vector<Named>& like_global_key,
                  const Positions& positions, const Positions& gradients,
-                 const Named& log_sum, int64_t reach, int64_t causal,
-                 Dilation dilation, Problem* problem) {
+                 const Named& log_sum, const Attributes& attributes,
+                 Problem* problem) {
+  const auto [reach, causal, threshold, dilation] = attributes;
   Checks checks;
   const ffi::Span<const int64_t> shape = in.query.dimensions();
   if (shape.size() != 4) {
@@ -192,6 +140,11 @@ ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
   }
   checks.Type("segment_ids", in.segment_ids, ffi::DataType::S32);
   checks.Type("global_segment_ids", in.global_segment_ids, ffi::DataType::S32);
+  checks.Type("seed", in.seed, ffi::DataType::S32);
+  if (threshold != 0) checks.Shape("seed", in.seed, {2}, "for dropout");
+  checks.That(0 <= threshold && threshold < 65536,
+              "threshold is " + std::to_string(threshold) +
+                  ", must lie in [0, 65536)");
   checks.Type("key_mask", in.key_mask, ffi::DataType::PRED);
   checks.Type("global_key_mask", in.global_key_mask, ffi::DataType::PRED);
   checks.Type(log_sum.name, log_sum.buffer, ffi::DataType::F32);
@@ -255,6 +208,10 @@ ffi::Error Check(const Operands& in, const std::vector<Named>& like_query,
     p.position_query = positions[0].untyped_data();
     p.position_key = positions[1].untyped_data();
   }
+  if (threshold != 0) {
+    p.seed = static_cast<const int32_t*>(in.seed.untyped_data());
+    p.threshold = static_cast<uint32_t>(threshold);
+  }
   p.log_sum = static_cast<float*>(log_sum.buffer.untyped_data());
   return checks.Error();
 }
@@ -264,23 +221,24 @@ ffi::Error Forward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                    ffi::AnyBuffer key_mask, ffi::AnyBuffer global_key,
                    ffi::AnyBuffer global_value, ffi::AnyBuffer global_key_mask,
                    ffi::AnyBuffer segment_ids,
-                   ffi::AnyBuffer global_segment_ids,
+                   ffi::AnyBuffer global_segment_ids, ffi::AnyBuffer seed,
                    ffi::RemainingArgs remaining,
                    ffi::Result<ffi::AnyBuffer> output,
                    ffi::Result<ffi::AnyBuffer> log_sum, int64_t reach,
-                   int64_t causal, Dilation dilation) {
+                   int64_t causal, int64_t threshold, Dilation dilation) {
   Problem problem;
   const Operands operands = {query,           key,          value,
                              key_mask,        global_key,   global_value,
-                             global_key_mask, segment_ids,  global_segment_ids};
+                             global_key_mask, segment_ids,  global_segment_ids,
+                             seed};
   Positions positions;
   ffi::Error error = Take(remaining, &positions);
   if (error.failure()) return error;
   error = Check(
       operands, {{"key", key}, {"value", value}, {"output", *output}},
       {{"global_key", global_key}, {"global_value", global_value}},
-      positions, {}, {"log_sum", *log_sum}, reach, causal, dilation,
-      &problem);
+      positions, {}, {"log_sum", *log_sum},
+      {reach, causal, threshold, dilation}, &problem);
   if (error.failure()) return error;
   problem.output = output->untyped_data();
   return Run(problem, /*backward=*/false, pool);
@@ -291,8 +249,9 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                     ffi::AnyBuffer key_mask, ffi::AnyBuffer global_key,
                     ffi::AnyBuffer global_value, ffi::AnyBuffer global_key_mask,
                     ffi::AnyBuffer segment_ids,
-                    ffi::AnyBuffer global_segment_ids, ffi::AnyBuffer output,
-                    ffi::AnyBuffer log_sum, ffi::AnyBuffer output_gradient,
+                    ffi::AnyBuffer global_segment_ids, ffi::AnyBuffer seed,
+                    ffi::AnyBuffer output, ffi::AnyBuffer log_sum,
+                    ffi::AnyBuffer output_gradient,
                     ffi::RemainingArgs remaining,
                     ffi::Result<ffi::AnyBuffer> query_gradient,
                     ffi::Result<ffi::AnyBuffer> key_gradient,
@@ -300,11 +259,13 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
                     ffi::Result<ffi::AnyBuffer> global_key_gradient,
                     ffi::Result<ffi::AnyBuffer> global_value_gradient,
                     ffi::RemainingRets remaining_gradients,
-                    int64_t reach, int64_t causal, Dilation dilation) {
+                    int64_t reach, int64_t causal, int64_t threshold,
+                    Dilation dilation) {
   Problem problem;
   const Operands operands = {query,           key,          value,
                              key_mask,        global_key,   global_value,
-                             global_key_mask, segment_ids,  global_segment_ids};
+                             global_key_mask, segment_ids,  global_segment_ids,
+                             seed};
   Positions positions, gradients;
   ffi::Error error = Take(remaining, &positions);
   if (error.success()) error = Take(remaining_gradients, &gradients);
@@ -322,8 +283,8 @@ ffi::Error Backward(ffi::ThreadPool pool, ffi::AnyBuffer query,
        {"global_value", global_value},
        {"global_key_gradient", *global_key_gradient},
        {"global_value_gradient", *global_value_gradient}},
-      positions, gradients, {"log_sum", log_sum}, reach, causal, dilation,
-      &problem);
+      positions, gradients, {"log_sum", log_sum},
+      {reach, causal, threshold, dilation}, &problem);
   if (error.failure()) return error;
   if (positions.size() != gradients.size()) {
     return ffi::Error::InvalidArgument(
@@ -356,11 +317,13 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>()   // global_key_mask (b, g) or (0, 0)
         .Arg<ffi::AnyBuffer>()   // segment_ids (b, n) int32 or (0, 0)
         .Arg<ffi::AnyBuffer>()   // global_segment_ids (b, g) int32 or (0, 0)
+        .Arg<ffi::AnyBuffer>()   // seed (2,) int32 or (0,)
         .RemainingArgs()         // position_query (b, n, h, d), position_key
         .Ret<ffi::AnyBuffer>()   // output (b, n, h, d)
         .Ret<ffi::AnyBuffer>()   // log_sum (b, h, n) float32
         .Attr<int64_t>("reach")
         .Attr<int64_t>("causal")
+        .Attr<int64_t>("threshold")    // for dropout: its rate times 2**16
         .Attr<Dilation>("dilation"));  // (h,)
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
@@ -376,6 +339,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<ffi::AnyBuffer>()   // global_key_mask (b, g) or (0, 0)
         .Arg<ffi::AnyBuffer>()   // segment_ids (b, n) int32 or (0, 0)
         .Arg<ffi::AnyBuffer>()   // global_segment_ids (b, g) int32 or (0, 0)
+        .Arg<ffi::AnyBuffer>()   // seed (2,) int32 or (0,)
         .Arg<ffi::AnyBuffer>()   // output (b, n, h, d)
         .Arg<ffi::AnyBuffer>()   // log_sum (b, h, n) float32
         .Arg<ffi::AnyBuffer>()   // output_gradient (b, n, h, d)
@@ -388,6 +352,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .RemainingRets()         // their gradients
         .Attr<int64_t>("reach")
         .Attr<int64_t>("causal")
+        .Attr<int64_t>("threshold")    // for dropout: its rate times 2**16
         .Attr<Dilation>("dilation"));  // (h,)
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Runs every kernel of this machine on odd shapes and compares with a plain
 // double-precision definition. Buffers are exactly as large as they must be, so
 // that a build with -fsanitize=address,undefined finds any step outside them.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +26,7 @@ struct Case {
   DataType dtype;
   int64_t segments = 0;  // 0: all of one; else of about so many tokens
   bool positions = false;
+  uint32_t threshold = 0;  // of dropout
 
   int64_t Offsets() const { return (causal ? reach : 2 * reach) + 1; }
 };
@@ -66,6 +68,31 @@ struct Tensor {
   }
 };
 
+constexpr int32_t kSeed[] = {-7, 2147483647};
+
+uint32_t Mix(uint32_t key, uint32_t x) {
+  uint32_t z = (key ^ x) + 0x9e3779b9;
+  z = (z ^ (z >> 16)) * 0x85ebca6b;
+  z = (z ^ (z >> 13)) * 0xc2b2ae35;
+  return z ^ (z >> 16);
+}
+
+// What dropout makes of a weight: keras_longformer/ops/dropout.py.
+double Factor(const Case& c, uint32_t b, uint32_t h, uint32_t q,
+              uint32_t number, bool is_global) {
+  uint32_t keys[] = {1, 2};
+  for (uint32_t& key : keys) {
+    for (const uint32_t x : {uint32_t(kSeed[0]), uint32_t(kSeed[1]), b, h}) {
+      key = Mix(key, x);
+    }
+  }
+  const uint32_t pair = number / 2 + (is_global ? 1u << 31 : 0);
+  uint32_t z = (Mix(keys[0], q) | 1) * (Mix(keys[1], pair) | 1);
+  z = (z ^ (z >> 16)) * 0xc2b2ae35;
+  const uint32_t half = number % 2 ? z >> 16 : z & 0xffff;
+  return half < c.threshold ? 0 : 65536.0 / (65536 - c.threshold);
+}
+
 struct Expected {
   std::vector<double> output, dq, dk, dv, dgk, dgv, dpq, dpk;
 };
@@ -94,7 +121,8 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           const double *key, *value;
           double *dk, *dv;
           double weight;
-          int64_t row;  // of pk, or -1
+          int64_t row;    // of pk, or -1
+          double factor;  // of dropout
         };
         std::vector<Seen> seen;
         for (int64_t j = 0; j < c.g; ++j) {
@@ -105,7 +133,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           }
           const int64_t at = ((b * c.g + j) * c.h + h) * c.d;
           seen.push_back({&gk.values[at], &gv.values[at], &e.dgk[at],
-                          &e.dgv[at], 0, -1});
+                          &e.dgv[at], 0, -1, Factor(c, b, h, i, j, true)});
         }
         for (int64_t j = 0; j < c.n; ++j) {
           const int64_t s = c.dilation[h];
@@ -118,7 +146,8 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           const int64_t at = ((b * c.n + j) * c.h + h) * c.d;
           const int64_t offset = (j - i) / s + c.reach;
           seen.push_back({&k.values[at], &v.values[at], &e.dk[at], &e.dv[at],
-                          0, c.positions ? (offset * c.h + h) * c.d : -1});
+                          0, c.positions ? (offset * c.h + h) * c.d : -1,
+                          Factor(c, b, h, i, j / s, false)});
         }
         const int64_t at = ((b * c.n + i) * c.h + h) * c.d;
         double peak = -INFINITY, sum = 0, delta = 0;
@@ -134,7 +163,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
         for (Seen& s : seen) {
           s.weight /= sum;
           for (int64_t x = 0; x < c.d; ++x) {
-            e.output[at + x] += s.weight * s.value[x];
+            e.output[at + x] += s.weight * s.factor * s.value[x];
           }
         }
         for (int64_t x = 0; x < c.d; ++x) {
@@ -143,11 +172,11 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
         for (Seen& s : seen) {
           double change = 0;
           for (int64_t x = 0; x < c.d; ++x) {
-            change += grad.values[at + x] * s.value[x];
+            change += grad.values[at + x] * s.factor * s.value[x];
           }
           const double score = s.weight * (change - delta) * scale;
           for (int64_t x = 0; x < c.d; ++x) {
-            s.dv[x] += s.weight * grad.values[at + x];
+            s.dv[x] += s.weight * s.factor * grad.values[at + x];
             s.dk[x] += score * q.values[at + x];
             e.dq[at + x] += score * s.key[x];
             if (s.row < 0) continue;
@@ -223,6 +252,7 @@ bool Check(const Case& c, int number) {
     p.position_query_gradient = dpq.data.get();
     p.position_key_gradient = dpk.data.get();
   }
+  p.seed = kSeed, p.threshold = c.threshold;
   p.output = output.data.get(), p.log_sum = log_sum.get();
   p.output_gradient = grad.data.get();
   p.query_gradient = dq.data.get(), p.key_gradient = dk.data.get();
@@ -231,11 +261,20 @@ bool Check(const Case& c, int number) {
   p.global_value_gradient = dgv.data.get();
   Run(p, false, 3);
   Run(p, true, 3);
-  if (c.positions) {  // The same bits from one thread.
-    const Bytes first(new uint8_t[dpk.Width() * dpk.size]);
-    std::memcpy(first.get(), dpk.data.get(), dpk.Width() * dpk.size);
+  if (c.positions || c.threshold) {  // The same bits from one thread.
+    const Tensor* results[] = {&output, &dq, &dk, &dv, &dgk, &dgv, &dpk};
+    std::vector<std::vector<uint8_t>> first;
+    for (const Tensor* t : results) {
+      first.emplace_back(t->data.get(), t->data.get() + t->Width() * t->size);
+    }
+    Run(p, false, 1);
     Run(p, true, 1);
-    if (std::memcmp(first.get(), dpk.data.get(), dpk.Width() * dpk.size)) {
+    bool same = true;
+    for (size_t i = 0; i < first.size(); ++i) {
+      same &= std::equal(first[i].begin(), first[i].end(),
+                         results[i]->data.get());
+    }
+    if (!same) {
       std::printf("BAD %s: threads change bits\n", CurrentKernels()->name);
       return false;
     }
@@ -254,13 +293,14 @@ bool Check(const Case& c, int number) {
   if (!good || std::getenv("VERBOSE")) {
     std::printf(
         "%s %s b=%ld n=%ld h=%ld d=%ld g=%ld reach=%ld causal=%d dilation=%ld "
-        "masks=%d%d segments=%ld positions=%d bf16=%d: output %.1e dq %.1e "
+        "masks=%d%d segments=%ld positions=%d threshold=%u bf16=%d: output %.1e dq %.1e "
         "dk %.1e dv %.1e dgk %.1e dgv %.1e dpq %.1e dpk %.1e\n",
         good ? "good" : "BAD", CurrentKernels()->name, (long)c.b, (long)c.n,
         (long)c.h, (long)c.d, (long)c.g, (long)c.reach, c.causal,
         (long)c.dilation[0], c.key_mask, c.global_key_mask, (long)c.segments,
-        c.positions,         c.dtype == DataType::kBFloat16, errors[0], errors[1], errors[2],
-        errors[3], errors[4], errors[5], errors[6], errors[7]);
+        c.positions, c.threshold, c.dtype == DataType::kBFloat16, errors[0],
+        errors[1], errors[2], errors[3], errors[4], errors[5], errors[6],
+        errors[7]);
   }
   return good;
 }
@@ -290,6 +330,10 @@ std::vector<Case> Cases() {
       {1, 2200, 1, 8, 0, 100, true, {1}, true, false, f, 0, true},
       {1, 129, 1, 256, 0, 63, false, {1}, true, false, h, 0, true},
       {2, 200, 2, 33, 0, 65, true, {3, 300}, true, false, f, 90, true},
+      {2, 37, 3, 5, 7, 4, true, {1, 2, 3}, true, true, f, 0, false, 6554},
+      {1, 1300, 2, 17, 67, 131, false, {1, 3}, true, true, f, 90, false, 19661},
+      {2, 200, 2, 33, 0, 65, true, {3, 300}, true, false, f, 90, true, 32768},
+      {1, 300, 1, 64, 3, 1000, false, {1}, true, true, h, 0, false, 13107},
   };
   std::mt19937 random(0);
   const auto any = [&](int64_t most) { return int64_t(random() % (most + 1)); };
@@ -299,6 +343,7 @@ std::vector<Case> Cases() {
               any(3) ? f : h, any(1) * (1 + any(90))};
     for (int64_t j = 0; j < c.h; ++j) c.dilation.push_back(1 + any(1) * any(9));
     c.positions = c.g == 0 && i % 2 == 0;
+    if (i % 3 == 0) c.threshold = 1 + 643 * i;
     cases.push_back(c);
   }
   return cases;

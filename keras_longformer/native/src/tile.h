@@ -3,7 +3,7 @@
 #ifndef KERAS_LONGFORMER_NATIVE_TILE_H_
 #define KERAS_LONGFORMER_NATIVE_TILE_H_
 
-#include "vector.h"
+#include "dropout.h"
 
 namespace keras_longformer {
 namespace KLF_NAMESPACE {
@@ -198,6 +198,8 @@ struct Tokens {
   int64_t count;
   const uint8_t* mask;
   const int32_t* segments;
+  int64_t position;  // in the sequence, of the first
+  Dropping dropping;
 
   template <class T>
   KLF_INLINE const T* Row(const void* tensor, int64_t i) const {
@@ -213,6 +215,13 @@ struct Tokens {
   KLF_INLINE int32_t Segment(int64_t i) const {
     return segments[mask_offset + i * step];
   }
+  // Numbers of kTile queries, from `first` on.
+  void PackRowNumbers(int64_t first, uint32_t* numbers) const {
+    if (dropping.threshold == 0) return;
+    for (int64_t i = 0; i < kTile; ++i) {
+      numbers[i] = dropping.Row(position + (first + i) * step);
+    }
+  }
 };
 
 static KLF_INLINE Tokens BandTokens(const Problem& p, const Item& item) {
@@ -224,6 +233,8 @@ static KLF_INLINE Tokens BandTokens(const Problem& p, const Item& item) {
   tokens.count = item.count;
   tokens.mask = p.key_mask;
   tokens.segments = p.segments;
+  tokens.position = item.phase;
+  tokens.dropping = DroppingOf(p, item.b, item.h, 0);
   return tokens;
 }
 
@@ -236,6 +247,8 @@ static KLF_INLINE Tokens GlobalTokens(const Problem& p, const Item& item) {
   tokens.count = p.g;
   tokens.mask = p.global_key_mask;
   tokens.segments = p.global_segments;
+  tokens.position = 0;
+  tokens.dropping = DroppingOf(p, item.b, item.h, kGlobalPairs);
   return tokens;
 }
 
@@ -283,7 +296,8 @@ struct KeyTile {
   bool keys_finite, values_finite;
   alignas(64) int32_t seen[kTile];  // -1 or 0, so that it can be and-ed
   alignas(64) int32_t segment_ids[kTile];
-  Segments segments;  // of `segment_ids`
+  alignas(64) uint32_t columns[kTile];  // numbers for dropout, where it is
+  Segments segments;                    // of `segment_ids`
 };
 
 static bool StartKeyTile(const Tokens& tokens, int64_t first, KeyTile* tile) {
@@ -298,6 +312,12 @@ static bool StartKeyTile(const Tokens& tokens, int64_t first, KeyTile* tile) {
   }
   tile->segments =
       PackSegments(tokens, first, tile->count, tile->segment_ids);
+  if (tokens.dropping.threshold != 0) {
+    for (int64_t k = 0; k < kTile; k += 2) {
+      tile->columns[k] = tokens.dropping.Column(first + k);
+      tile->columns[k + 1] = tile->columns[k];
+    }
+  }
   tile->all_hidden = all_hidden;
   tile->any_hidden = any_hidden;
   return !all_hidden;

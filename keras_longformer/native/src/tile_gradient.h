@@ -4,7 +4,8 @@
 //   dQ = dS K      dK = dS^T Q    (times the scale)
 //
 // with S = scaled scores, P = exp2(S - log_sum), dO the gradient of the output
-// and delta = sum over d of dO * output.
+// and delta = sum over d of dO * output. Of dropout, dO has its factor 1 / kept
+// share, and what is dropped is 0 in P, for dV, and in dP.
 //
 // Scores lie as (q, k) here: there is no maximum to find, and in this order
 // every product reads its operands along rows.
@@ -26,6 +27,8 @@ struct GradientBlock {
   float* query_gradients;   // (q, d), or null: not wanted
   float* log_sum;           // (q,)
   float* delta;             // (q,)
+  uint32_t threshold;       // see Dropping
+  uint32_t* rows;           // (q,): numbers for dropout
   Segments segments;
   float* position_queries;          // (q, d), scaled, or null
   float* position_query_gradients;  // (q, d), or null
@@ -61,10 +64,12 @@ static Part SeenPart(Band band, int64_t first_query, int64_t queries,
 }
 
 // scores -> P and products (dP) -> dS, zero where a query does not see a key.
+// P is also zero where dropout drops it.
 static void SoftenGradient(Band band, bool in_band, bool alike,
                            const GradientBlock& block, const KeyTile& tile,
                            Part part, float* scores, float* products) {
   const Ints lanes = LaneNumbers();
+  const bool drops = block.threshold != 0;
   for (int64_t q = part.first_q; q < part.last_q; ++q) {
     const Vector log_sum = Broadcast(block.log_sum[q]);
     const Vector delta = Broadcast(block.delta[q]);
@@ -85,11 +90,19 @@ static void SoftenGradient(Band band, bool in_band, bool alike,
         std::memcpy(&segments, tile.segment_ids + k, sizeof(segments));
         seen &= segments == Broadcast(block.segments.ids[q]);
       }
+      Vector product = Load(g);
+      Ints kept = seen;
+      if (drops) {
+        kept = KeptLanes(block.threshold, block.rows[q], tile.columns + k,
+                         lanes);
+        product = Keep(product, kept);
+        kept &= seen;
+      }
       const Vector x = Load(s) - log_sum;
       // Rounding may lift a weight above 1, never far; NaN passes.
       const Vector p = Exp2(x > Vector{} ? Vector{} : x);
-      Store(g, Keep(p * (Load(g) - delta), seen));
-      Store(s, Keep(p, seen));
+      Store(g, Keep(p * (product - delta), seen));
+      Store(s, Keep(p, kept));
     }
   }
 }
@@ -147,6 +160,7 @@ static GradientBlock Half(GradientBlock block, int64_t number, int64_t width) {
   block.segments = Bounded(block.segments.From(shift), block.count);
   block.log_sum += shift;
   block.delta += shift;
+  block.rows += shift;
   return block;
 }
 
