@@ -159,19 +159,26 @@ def page(results: Results) -> str:
     many = settings.long_updates[-1]
     count = len(results.seeds)
     seeds = f"{count} seed{'s' if count > 1 else ''}"
+    shorts = {seed.get("short", i) for i, seed in enumerate(results.seeds)}
+    own = (
+        "each trains a RoBERTa of its own"
+        if len(shorts) == count
+        else "all go on from one RoBERTa, and differ in what comes after"
+    )
+    option = "" if len(shorts) == count else " --one-short-model"
     return f"""# A RoBERTa made {settings.length_factor} times longer: Table 5 in small
 
 ```bash
-python scripts/examples/lengthening.py
+python scripts/examples/lengthening.py{option}
 ```
 
 ![Bits a masked token](table5.png)
 
 {table(results)}
 
-Mean and standard deviation of {seeds}; each trains a RoBERTa of its own
+Mean and standard deviation of {seeds}; {own}
 ({results.seeds[0]["weights"]:,} weights, {settings.num_layers} layers of width
-{settings.hidden_dim}) and goes on from it. Bits a token are what the paper calls
+{settings.hidden_dim}). Bits a token are what the paper calls
 BPC; its column is base, at 512 and 4,096 tokens after 2,000 and 65,000 updates.
 
 ## What the paper lets expect, and whether it came true

@@ -119,23 +119,35 @@ def prepare(settings, text: str, output: str) -> Made:
     return Made(tokenizer, *folders, blocks, per_token, facts)
 
 
-def one_seed(settings, made: Made, folder: str, seed: int) -> dict:
+def one_seed(
+    settings, made: Made, folder: str, seed: int, short: tuple[str, int]
+) -> dict:
     """Trains and measures all models of one seed, or those that are not done.
+
+    Args:
+        settings, made: what all seeds share.
+        folder: the seed's.
+        seed: int.
+        short: the folder and the seed of the short model, which another seed
+            may have trained.
 
     Returns:
         Dict of `bits`, bits a token by the model's name, `weights`, a short
-        model's, and `seconds`.
+        model's, `seconds`, and `short`, the seed of the short model.
     """
     path = pathlib.Path(folder, "measured.json")
     done = {"bits": {}, "weights": 0, "seconds": 0.0}
     if path.is_file():
         done = json.loads(path.read_text())
+    done["short"] = short[1]
     os.makedirs(folder, exist_ok=True)
     begin = time.monotonic() - done["seconds"]
 
     def note(name, open_it, parts=1):
         if name in done["bits"]:
             return
+        # Random positions are of the seed.
+        keras.utils.set_random_seed(seed)
         model = open_it()
         done["bits"][name] = measured(model, made, parts).bits_per_token
         done["weights"] = done["weights"] or model.count_params()
@@ -144,7 +156,7 @@ def one_seed(settings, made: Made, folder: str, seed: int) -> dict:
         print(f"  {name:28}{done['bits'][name]:8.3f} bits", flush=True)
         gc.collect()
 
-    roberta = train_short(settings, made, folder, seed)
+    roberta = train_short(settings, made, *short)
     factor = settings.length_factor
     note("short", lambda: open_model(roberta, settings, None), factor)
     for positions in ("random", "sinusoidal", "copy"):
@@ -166,6 +178,7 @@ def one_seed(settings, made: Made, folder: str, seed: int) -> dict:
 
 def train_short(settings, made, folder, seed):
     """Trains a small RoBERTa; returns its folder."""
+    os.makedirs(folder, exist_ok=True)
     roberta = os.path.join(folder, "roberta")
     if os.path.isdir(roberta):
         return roberta

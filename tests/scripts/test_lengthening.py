@@ -84,6 +84,12 @@ def test_runs_and_goes_on(tmp_path, capsys):
     for name, bits in second["bits_per_token"].items():
         assert bits[0] == first["bits_per_token"][name][0] and bits[1] > 0
     assert "the same, reading 16" in (output / "table5.md").read_text()
+    with beside("examples"):
+        lengthening.main([*command, "--seeds", "3", "--one-short-model"])
+    third = json.loads((output / "table5.json").read_text())["bits_per_token"]
+    for name, bits in third.items():
+        same = name in ("RoBERTa, 16 tokens", "copied positions")
+        assert bits[2] == bits[0] if same else bits[2] > 0
 
 
 @pytest.mark.slow
