@@ -27,6 +27,8 @@ class FitsTexts:
     """
 
     labels = Labels()
+    # Whether texts of like length may be together in a batch.
+    batches_by_length = True
 
     @says_lost_workers
     def fit(
@@ -93,10 +95,12 @@ class FitsTexts:
                 kinds as those of `fit`, or batches; without labels `x`.
             shuffle: whether texts in memory are shuffled for each epoch, and
                 the batches of a `PyDataset`. Texts of like length come
-                together: of 50 batches drawn at random they are sorted, and
-                the batches then shuffled, so that an epoch costs what its
-                tokens cost and hardly any padding. `"batch"`: whole batches
-                of texts, as they come. Other batches keep their order.
+                together: of a quarter of the batches, at most 50, drawn at
+                random, they are sorted, and the batches then shuffled, so that
+                an epoch costs what its tokens cost and little padding. Where a
+                batch's texts are told from each other (an embedder's
+                "ranking"), they are not. `"batch"`: whole batches of texts, as
+                they come. Other batches keep their order.
             validation_batch_size: int; by default `batch_size`.
 
         Returns:
@@ -191,8 +195,7 @@ class FitsTexts:
                 **options,
             )
         source = self._source("evaluate", x, y, sample_weight)
-        order = None if steps else source.order(batch_size)
-        data = source.batches(batch_size, order=order)
+        data = source.batches(batch_size)
         make_variables(self, data, is_training=False)
         with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)

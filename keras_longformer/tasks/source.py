@@ -118,7 +118,12 @@ class Source:
         prepare = self.prepare(weigh)
         if self.examples is not None:
             return batches.batches_of(
-                self.examples, batch_size, shuffle, prepare, order
+                self.examples,
+                batch_size,
+                shuffle,
+                prepare,
+                order,
+                self.task.batches_by_length,
             )
         if self.stream is None:
             return batches.mapped(self.data, prepare)

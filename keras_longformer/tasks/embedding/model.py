@@ -124,6 +124,12 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         self.pooling = pooling
         self.normalize = normalize
 
+    @property
+    def batches_by_length(self):
+        """Not where each text is told from the others of its batch: texts
+        that come twice are of like length."""
+        return self.objective != "ranking"
+
     @classmethod
     def _read_head(cls, foreign, kwargs):
         sentence = foreign.sentence
