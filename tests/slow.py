@@ -13,6 +13,36 @@ _OTHER_TASKS = (
 )
 # Patterns of test ids.
 PATTERNS = [
+    r"word_piece/test_tasks\.py::test_served_equals_predicted",
+    r"test_toy\.py::test_serves\[windows",
+    r"test_precision\.py::test_quantized_model_is_exported",
+    r"test_contract\.py::test_quantized\[text_classification",
+    r"test_contract\.py::test_hugging_face_and_back\[question_answering",
+    r"test_contract\.py::test_fits\[text_classification-False",
+    r"test_served_equals_predicted\.py::test_(special_tokens_in_texts\[windows|"
+    r"an_export_reads_no_other)",
+    r"(text_classification/test_served\.py::test_several_labels|"
+    r"token_classification/test_served\.py::test_words)",
+    r"test_problem_types\.py::test_hugging_face_and_back\[regression",
+    r"test_signatures\.py::test_bfloat16_and_a_softmax",
+    r"test_verify\.py::test_without_the_extra",
+    r"test_native_export\.py::test_only_native_signatures",
+    r"test_wire\.py::test_masks_are_joined_across_batches",
+    r"test_distribute\.py::test_mirrored_strategy_gives_the_same_numbers",
+    r"test_predict\.py::test_tells_every_tasks_answers\[(embeddings|words)",
+    r"test_sanitizers\.py::test_no_step_outside_a_buffer",
+    # In Triton's interpreter.
+    r"test_gpu_kernels\.py::(test_any_number_of_programs|test_matches_reference"
+    r"\[dilation-(3|4|more-than-n|per-head-mixed))",
+    # The alphabet of any characters has theirs too.
+    r"byte_pair/test_exactness\.py::test_small_vocabulary\[(?!any|special)",
+    r"byte_pair/test_exactness\.py::test_random_texts\[(numbers|contractions|"
+    r"blanks|wide|sentinels|control)",
+    r"byte_pair/test_exactness\.py::test_special_tokens_in_text\[\w+-("
+    r"contractions|whitespace)",
+    # Examples that are a part of others, or repeat a test.
+    r"test_examples\.py::test_runs\[(README\.md 2|.*(training_windows|"
+    r"distribution_strategy|enable_lora|predict_windows) 0)",
     r"test_served_equals_predicted\.py::test_(pairs_have_two|a_subclass_that_mar)",
     r"test_token_types\.py::test_they_are_served_and_kept",
     r"test_precision\.py::test_quantized_files\[text_classification-int8",
