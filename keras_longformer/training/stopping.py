@@ -16,9 +16,10 @@ class StopRequest:
 
     Example:
     ```python
+    steps = iter(range(3))
     with StopRequest() as request:
-        while work and not request.received:
-            work.pop()()
+        while not request.received and next(steps, None) is not None:
+            pass  # One step of the work.
     ```
     """
 
