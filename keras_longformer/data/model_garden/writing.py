@@ -174,4 +174,4 @@ def _example(features):
         features=tf.train.Features(
             feature={name: feature(x) for name, x in features.items()}
         )
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)

@@ -243,7 +243,7 @@ def _example(ids, characters):
                 for name, values in features.items()
             }
         )
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)
 
 
 def _parsed(path):
