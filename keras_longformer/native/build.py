@@ -2,9 +2,9 @@
 
     python -m keras_longformer.native.build [--output FOLDER]
 
-takes about ten seconds with g++ or clang++ (or what `CXX` names) and writes
-one library into the first of `cache.folders()` that can be written to. With
-`--output`, set `KERAS_LONGFORMER_NATIVE_FOLDER` to that folder where it is
+takes 20 seconds of CPU time with g++ or clang++ (or what `CXX` names) and
+writes one library into the first of `cache.folders()` that can be written to.
+With `--output`, set `KERAS_LONGFORMER_NATIVE_FOLDER` to that folder where it is
 used.
 
 A library is good for one state of the sources and one version of TensorFlow,

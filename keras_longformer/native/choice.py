@@ -137,8 +137,8 @@ def _start():
     except OSError as error:
         return _say(f"it cannot be built: {error}")
     _logger.warning(
-        "keras_longformer's CPU kernel is %s in %s, which takes some ten "
-        "seconds, once. This process computes attention without it, the next "
+        "keras_longformer's CPU kernel is %s in %s, which takes half a "
+        "minute, once. This process computes attention without it, the next "
         "ones with it. %s=wait waits for it, =off switches it off.",
         "being built by another process" if busy else "built in the background",
         folder,

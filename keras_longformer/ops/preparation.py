@@ -7,7 +7,7 @@ from keras_longformer.ops import native_cpu
 def settle_default(before: str | None = None) -> str:
     """Says what runs where no implementation is named, and keeps to it.
 
-    Where the CPU's kernel is not built, it is built now, in some ten seconds,
+    Where the CPU's kernel is not built, it is built now, in half a minute,
     so that the training and all that go on with it compute the same. The
     environment variable `KERAS_LONGFORMER_NATIVE` can say `off` or `built`.
 

@@ -81,9 +81,7 @@ def batches_of(
         steps = np.floor(4 * np.log2(np.maximum(lengths, 256)))
         lengths = tf.constant(steps.astype(np.int32))
         rows = rows.batch(group * size).map(
-            lambda group: tf.gather(
-                group, tf.argsort(tf.gather(lengths, group), stable=True)
-            )
+            lambda i: tf.gather(i, tf.argsort(tf.gather(lengths, i)))
         )
         rows = rows.unbatch()
     rows = rows.batch(size)

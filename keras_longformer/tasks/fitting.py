@@ -97,10 +97,9 @@ class FitsTexts:
                 the batches of a `PyDataset`. Texts of like length come
                 together: of a quarter of the batches, at most 50, drawn at
                 random, they are sorted, and the batches then shuffled, so that
-                an epoch costs what its tokens cost and little padding. Where a
-                batch's texts are told from each other (an embedder's
-                "ranking"), they are not. `"batch"`: whole batches of texts, as
-                they come. Other batches keep their order.
+                little is padding. Where a batch's texts are told from each
+                other (an embedder's "ranking"), they are not. `"batch"`: whole
+                batches of texts, as they come. Other batches keep their order.
             validation_batch_size: int; by default `batch_size`.
 
         Returns:

@@ -11,8 +11,8 @@ tokens, of all orders of magnitude alike. By turns:
     as they come   `fit` on the same texts in a `tf.data.Dataset` of batches
     full rows      `fit` on as many tokens in texts of 4,000
 and `predict` of the same. Times are medians of CPU-seconds, graphs already
-made; ratios are over those of full rows. Takes about five minutes on two cores;
-with OUTPUT_FOLDER writes mixed_lengths.md.
+made; ratios are over those of full rows. Takes more than nine minutes of CPU
+time; with OUTPUT_FOLDER writes mixed_lengths.md.
 """
 
 import os

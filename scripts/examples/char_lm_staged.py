@@ -3,7 +3,7 @@
 Command:
     python scripts/examples/char_lm_staged.py [FILE ...]
         [--report saved_models/char_lm_staged] [--output FOLDER] [--seeds 1]
-        [--updates 600,200,100] [--layers 4] [--width 128] [--quick]
+        [--updates 240,80,40] [--layers 4] [--width 128] [--quick]
 
 The paper begins with short rows and small windows, and doubles both, at half
 the rate, in each further phase (Appendix B). Here the same model is trained so,
@@ -16,8 +16,8 @@ after another, or 3 MB of the sources of Python's own library.
 Writes `char_lm_staged.md`, `.json` and `.png` into the folder `--report` after
 each training. Started again with the same arguments, it goes on.
 
-Time and memory: three trainings of about five minutes and 2 GiB each, on two
-idle cores.
+Time and memory: three trainings of five to ten minutes each, in one thread on
+a busy machine.
 
 Expected result: phases are ahead, most of all early on, as wide windows cost
 most when there is least to see in them; the paper trains in no other way.
@@ -48,7 +48,7 @@ class Sizes:
     top: int = 64  # and at the top.
     length: int = 256
     peak: float = 2e-3
-    updates: tuple[int, ...] = (600, 200, 100)
+    updates: tuple[int, ...] = (240, 80, 40)
     parts: int = 12  # Measurements of a training.
 
 
@@ -306,7 +306,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         try:
             given.updates = tuple(map(int, given.updates.split(",")))
         except ValueError:
-            parser.error("--updates takes numbers, such as 600,200,100")
+            parser.error("--updates takes numbers, such as 240,80,40")
     return given
 
 

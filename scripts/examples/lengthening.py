@@ -22,7 +22,8 @@ Writes `table5.md`, `.json` and `.png` into `--report`, by default the output
 folder, after every seed. Started again with the same arguments, it goes on
 where it stopped.
 
-Time and memory: about 25 minutes and 2 GiB on 2 cores that are otherwise idle.
+Time and memory, on a busy machine: 24 minutes of CPU time for a short model and
+five more for each seed, 2 GiB.
 
 Expected result, from the paper: random positions far worse than copied, copied
 ones nearly as good as the short model, updates better than it, and positions
