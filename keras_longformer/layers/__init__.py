@@ -7,3 +7,4 @@ from keras_longformer.layers.block import LongformerBlock as LongformerBlock
 from keras_longformer.layers.embeddings import (
     LongformerEmbeddings as LongformerEmbeddings,
 )
+from keras_longformer.layers.layer_norm import LayerNorm as LayerNorm

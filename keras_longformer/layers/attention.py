@@ -10,6 +10,7 @@ from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.layers.global_tokens import fill_rows
 from keras_longformer.layers.global_tokens import find_global_tokens
 from keras_longformer.layers.global_tokens import replace_rows
+from keras_longformer.layers.projection import Projection
 from keras_longformer.layers.relative_positions import RelativePositions
 from keras_longformer.ops import masks
 from keras_longformer.ops import window_attention
@@ -177,7 +178,7 @@ class LongformerAttention(keras.layers.Layer):
             self.seed_generator = keras.random.SeedGenerator()
 
     def _projection(self, name, equation="bnm,mhd->bnhd", shape=None):
-        layer = keras.layers.EinsumDense(
+        layer = Projection(
             equation,
             output_shape=shape or (None, self.num_heads, self.key_dim),
             bias_axes=("m" if shape else "hd") if self.use_bias else None,

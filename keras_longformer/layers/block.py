@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_longformer.layers.activations import activation_function
 from keras_longformer.layers.attention import LongformerAttention
 from keras_longformer.layers.global_tokens import check_max_global_tokens
+from keras_longformer.layers.layer_norm import LayerNorm
 from keras_longformer.ops import masks
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_implementation
@@ -149,7 +150,7 @@ class LongformerBlock(keras.layers.Layer):
         self.output_layer_norm.build(input_shape)
 
     def _layer_norm(self, name):
-        return keras.layers.LayerNormalization(
+        return LayerNorm(
             epsilon=self.layer_norm_epsilon,
             dtype=self.dtype_policy,
             name=name,
@@ -184,20 +185,31 @@ class LongformerBlock(keras.layers.Layer):
     def _transform(
         self, x, padding_mask, global_mask, segment_ids, seeds, training
     ):
-        def attend(x):
-            return self.attention(
-                x,
+        dynamic, width = tf.shape(x), x.shape[-1]
+        shape = [
+            dynamic[axis] if size is None else size
+            for axis, size in enumerate(x.shape)
+        ]
+
+        def attend(rows):
+            outputs = self.attention(
+                tf.reshape(rows, shape),
                 padding_mask=padding_mask,
                 global_mask=global_mask,
                 segment_ids=segment_ids,
                 dropout_seed=seeds[0],
                 training=training,
             )
+            return tf.reshape(outputs, (-1, width))
 
-        x = self._sublayer(x, attend, self.attention_layer_norm, seeds[1])
-        return self._sublayer(
-            x, self.feed_forward, self.output_layer_norm, seeds[2]
+        # Rank 2, (b * n, m): TensorFlow fuses bias, GELU and residual into
+        # products of that rank.
+        rows = tf.reshape(x, (-1, width))
+        rows = self._sublayer(rows, attend, self.attention_layer_norm, seeds[1])
+        rows = self._sublayer(
+            rows, self.feed_forward, self.output_layer_norm, seeds[2]
         )
+        return tf.reshape(rows, shape)
 
     def _sublayer(self, x, function, layer_norm, seed):
         """Adds a sublayer's output, dropped, to its input."""
@@ -206,11 +218,8 @@ class LongformerBlock(keras.layers.Layer):
         return layer_norm(x + masks.drop(function(x), self.dropout, seed))
 
     def feed_forward(self, x):
-        """Returns float `(b, n, m)`, each token alone."""
-        # Rank 2: TensorFlow fuses bias and GELU into such a product.
-        y = tf.reshape(x, (-1, x.shape[-1]))
-        y = self.output_dense(self.intermediate(y))
-        return tf.reshape(y, tf.shape(x))
+        """Returns float `(..., m)`, each token alone."""
+        return self.output_dense(self.intermediate(x))
 
     def compute_output_spec(self, inputs, *args, **kwargs):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)

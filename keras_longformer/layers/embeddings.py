@@ -4,6 +4,7 @@ import keras
 import keras_hub
 import tensorflow as tf
 
+from keras_longformer.layers.layer_norm import LayerNorm
 from keras_longformer.layers.positions import check_position_rule
 from keras_longformer.layers.positions import count_positions
 from keras_longformer.layers.positions import position_offset
@@ -98,7 +99,7 @@ class LongformerEmbeddings(keras.layers.Layer):
         self.token_type_embedding = self._embedding(
             "token_type_embedding", num_token_types
         )
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNorm(
             epsilon=layer_norm_epsilon,
             dtype=self.dtype_policy,
             name="layer_norm",

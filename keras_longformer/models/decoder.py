@@ -4,6 +4,7 @@ import keras
 import keras_hub
 from keras import ops
 
+from keras_longformer.layers import LayerNorm
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.models import policies
 from keras_longformer.models import presets
@@ -166,7 +167,7 @@ class LongformerDecoderBackbone(
             )
             for i in range(num_layers)
         ]
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNorm(
             epsilon=layer_norm_epsilon, dtype=dtype, name="layer_norm"
         )
 
