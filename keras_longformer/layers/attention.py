@@ -9,7 +9,9 @@ from keras_longformer.layers.global_tokens import both
 from keras_longformer.layers.global_tokens import check_max_global_tokens
 from keras_longformer.layers.global_tokens import fill_rows
 from keras_longformer.layers.global_tokens import find_global_tokens
+from keras_longformer.layers.global_tokens import fold_queries
 from keras_longformer.layers.global_tokens import replace_rows
+from keras_longformer.layers.global_tokens import unfold_values
 from keras_longformer.layers.projection import Projection
 from keras_longformer.layers.relative_positions import RelativePositions
 from keras_longformer.ops import masks
@@ -342,7 +344,9 @@ class LongformerAttention(keras.layers.Layer):
 
         def folded():
             kernel, bias = self._weights(self.global_key, inputs.dtype)
-            folded_queries = tf.einsum("bghd,mhd->bghm", queries, kernel)
+            folded_queries = fold_queries(
+                queries, kernel, self.max_global_tokens
+            )
             scores = tf.einsum("bghm,bnm->bghn", folded_queries, inputs)
             if bias is not None:
                 scores += tf.einsum("bghd,hd->bgh", queries, bias)[..., None]
@@ -360,7 +364,7 @@ class LongformerAttention(keras.layers.Layer):
         def folded():
             kernel, bias = self._weights(self.global_value, inputs.dtype)
             mean = tf.einsum("bghn,bnm->bghm", probabilities, inputs)
-            rows = tf.einsum("bghm,mhd->bghd", mean, kernel)
+            rows = unfold_values(mean, kernel, self.max_global_tokens)
             if bias is not None:
                 # Dropout and rows that are not there leave sums other than 1.
                 rows += tf.reduce_sum(probabilities, -1, keepdims=True) * bias
