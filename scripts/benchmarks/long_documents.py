@@ -28,19 +28,14 @@ Takes about an hour on two cores. Writes long_documents.md and .png.
 """
 
 import importlib.util
-import json
 import os
 import pathlib
-import resource
-import statistics
-import subprocess
-import sys
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import measure
 import numpy as np
+import turns
 
 WIDTH, HEADS, LAYERS, WINDOW_SIZE, VOCABULARY = 768, 12, 12, 512, 50265
 LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768]
@@ -182,80 +177,20 @@ ENCODERS = {
     ),
 }
 
-# Measuring: a process for each encoder answers a length with its figures.
+# Measuring
 
 
 def serve(name, longest, most_bytes):
-    """Runs in the encoder's process: answers each length on a line."""
-    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
-    call = ENCODERS[name](longest)
-    rng = np.random.default_rng(0)
+    """Runs in the encoder's process."""
 
-    def run(length):
-        call(rng.integers(4, VOCABULARY, (1, length)).astype("int32"))
-
-    measure.release()
-    rest = measure.status_bytes("VmRSS")
-    run(64)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        length = int(line)
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # The peak starts again.
-        wall, cpu = time.perf_counter(), time.process_time()
-        run(length)
-        figures = [time.perf_counter() - wall, time.process_time() - cpu]
-        figures.append(measure.status_bytes("VmHWM") - rest)
-        print(json.dumps(figures), flush=True)
-
-
-class Encoder:
-    """An encoder in its process, while it has time and memory enough."""
-
-    def __init__(self, name, longest, most_bytes):
-        arguments = json.dumps([name, longest, most_bytes])
-        self.name, self.lost = name, None
-        self.process = subprocess.Popen(
-            [sys.executable, sys.argv[0], "--child", arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def make():
+        call = ENCODERS[name](longest)
+        rng = np.random.default_rng(0)
+        return lambda length: call(
+            rng.integers(4, VOCABULARY, (1, length)).astype("int32")
         )
 
-    def line(self):
-        """The next line, or `None`: it ran out of memory.
-
-        Raises:
-            RuntimeError: it failed in another way.
-        """
-        line = self.process.stdout.readline()
-        if line:
-            return line
-        self.process.wait()
-        self.lost = "out of memory"
-        error = self.process.stderr.read()
-        signs = (
-            "OOM",
-            "MemoryError",
-            "bad_alloc",
-            "can't allocate",
-            "DefaultCPU",
-        )
-        if self.process.returncode > 0 and not any(s in error for s in signs):
-            raise RuntimeError(f"{self.name} failed:\n{error[-3000:]}")
-        return None
-
-    def run(self, length):
-        """Seconds of wall and CPU time, and bytes, or `None`."""
-        self.process.stdin.write(f"{length}\n")
-        self.process.stdin.flush()
-        line = self.line()
-        return None if line is None else json.loads(line)
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
+    turns.serve(make, 64, most_bytes)
 
 
 def installed(name):
@@ -267,39 +202,17 @@ def installed(name):
 
 
 def compare(options):
-    """Returns by length and encoder its medians, or why it has none."""
+    """Returns by length and encoder its figures, or why it has none."""
+    longest, most = max(options.lengths), int(options.most_gib * 2**30)
+    encoders = [
+        turns.Worker(name, [name, longest, most])
+        for name in filter(installed, options.encoders)
+    ]
     results = {}
-    most_bytes = int(options.most_gib * 2**30)
-    encoders = []
-    for name in filter(installed, options.encoders):
-        encoders.append(Encoder(name, max(options.lengths), most_bytes))
-        encoders[-1].line()
     for length in options.lengths:
-        figures = {e.name: [] for e in encoders}
-        peaks = {e.name: 0 for e in encoders}
-        for number in range(options.rounds + 1):
-            for encoder in encoders:
-                if encoder.lost:
-                    continue
-                each = encoder.run(length)
-                if each is None:
-                    continue
-                # Of the first too: later ones find what it left.
-                peaks[encoder.name] = max(peaks[encoder.name], each.pop())
-                if each[0] > options.most_seconds:
-                    encoder.lost = f"over {options.most_seconds:.0f} s"
-                # The first prepares, but where there will be no other.
-                if number or encoder.lost:
-                    figures[encoder.name].append(each)
-        results[length] = {
-            e.name: [
-                *map(statistics.median, zip(*figures[e.name], strict=True)),
-                peaks[e.name],
-            ]
-            if figures[e.name]
-            else e.lost
-            for e in encoders
-        }
+        results[length] = turns.take(
+            encoders, length, options.rounds, options.most_seconds
+        )
         print(f"{length} tokens: {results[length]}", flush=True)
     for encoder in encoders:
         encoder.stop()
