@@ -57,6 +57,23 @@ def find_compiler() -> str:
     )
 
 
+def kernel_sources(compiler: str) -> dict[str, tuple[str, ...]]:
+    """The kernels' sources that a compiler can take, and their flags."""
+
+    def knows(program, flags):
+        with tempfile.TemporaryDirectory() as folder:
+            source = pathlib.Path(folder) / "probe.cc"
+            source.write_text(program, encoding="utf-8")
+            output = f"{folder}/probe.o"
+            try:
+                _call([compiler, *flags, "-c", str(source), "-o", output])
+            except CompilerError:
+                return False
+        return True
+
+    return source_files.kernel_sources(knows)
+
+
 def compile_sources(
     sources: dict[str, tuple[str, ...]],
     target: pathlib.Path,
@@ -217,9 +234,10 @@ def _build(stem, folder, tensorflow, compiler):
     ) as temporary:
         library = pathlib.Path(temporary) / "library.so"
         headers = f"-isystem{tensorflow.headers}"
+        sources = kernel_sources(compiler)
         try:
             compile_sources(
-                {**source_files.kernel_sources(), "ffi.cc": (headers,)},
+                {**sources, "ffi.cc": (headers,)},
                 library,
                 link_flags=("-shared", "-lpthread"),
                 compiler=compiler,

@@ -22,7 +22,7 @@ def kernel(compiler):
     return library.load()
 
 
-@pytest.fixture(params=["portable", "avx2", "avx512"])
+@pytest.fixture(params=library.INSTRUCTIONS)
 def instructions(request, kernel):
     """Each instruction set of this machine in turn."""
     try:

@@ -30,7 +30,7 @@ def small_sources(monkeypatch, tmp_path):
     source = folder / "ffi.cc"
     source.write_text('extern "C" int answer() { return 42; }\n')
     monkeypatch.setattr(source_files, "FOLDER", folder)
-    monkeypatch.setattr(source_files, "kernel_sources", dict)
+    monkeypatch.setattr(source_files, "kernel_sources", lambda _: {})
     return source
 
 
@@ -281,5 +281,5 @@ def test_no_gpu_kernel():
 
 @pytest.mark.native
 def test_unknown_instructions(kernel):
-    with pytest.raises(ValueError, match="'portable', 'avx2' or 'avx512'"):
+    with pytest.raises(ValueError, match="portable, .*, amx.*'sse9'"):
         library.choose_instructions("sse9")

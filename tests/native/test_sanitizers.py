@@ -5,7 +5,6 @@ import subprocess
 import pytest
 
 from keras_longformer.native import build
-from keras_longformer.native import source_files
 from tests.native.kernel import compiler as compiler
 
 pytestmark = pytest.mark.native
@@ -26,7 +25,7 @@ def test_no_step_outside_a_buffer(compiler, tmp_path):
         pytest.skip("the compiler has no sanitizers")
     program = tmp_path / "self_test"
     build.compile_sources(
-        {**source_files.kernel_sources(), "self_test.cc": ()},
+        {**build.kernel_sources(compiler), "self_test.cc": ()},
         program,
         flags=SANITIZERS,
         link_flags=("-lpthread",),

@@ -380,8 +380,8 @@ KLF_EXPORT const char* keras_longformer_register(const XLA_FFI_Api* api) {
   return good ? nullptr : text.c_str();
 }
 
-// Selects "portable", "avx2" or "avx512"; "" selects the fastest. Returns 0 for
-// what this machine cannot run.
+// Selects "portable", "avx2", "avx512", "avx512_bf16" or "amx"; "" selects the
+// fastest. Returns 0 for what this machine cannot run.
 KLF_EXPORT int keras_longformer_choose_instructions(const char* name) {
   return keras_longformer::ChooseKernels(name);
 }

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "processor.h"
+
 namespace keras_longformer {
 namespace {
 
@@ -20,41 +22,8 @@ constexpr int64_t kItemsWithPositions = 32;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-bool Runs(const Kernels& kernels) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (&kernels == &kAvx512Kernels) {
-    return __builtin_cpu_supports("avx512f") &&
-           __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") &&
-           __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
-  }
-  if (&kernels == &kAvx2Kernels) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  }
-#endif
-  return &kernels == &kPortableKernels;
-}
-
-const Kernels* Find(const char* name) {
-  const Kernels* all[] = {
-#if defined(__x86_64__)
-      &kAvx512Kernels,
-      &kAvx2Kernels,
-#endif
-      &kPortableKernels,
-  };
-  for (const Kernels* kernels : all) {
-    const bool wanted = *name == 0 || std::strcmp(name, kernels->name) == 0;
-    if (wanted && Runs(*kernels)) return kernels;
-  }
-  return nullptr;
-}
-
 std::atomic<const Kernels*>& Current() {
-  static std::atomic<const Kernels*> current{Find("")};
+  static std::atomic<const Kernels*> current{FindKernels("")};
   return current;
 }
 
@@ -63,7 +32,7 @@ std::atomic<const Kernels*>& Current() {
 const Kernels* CurrentKernels() { return Current().load(); }
 
 bool ChooseKernels(const char* name) {
-  const Kernels* kernels = Find(name);
+  const Kernels* kernels = FindKernels(name);
   if (kernels == nullptr) return false;
   Current().store(kernels);
   return true;

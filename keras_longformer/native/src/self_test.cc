@@ -355,7 +355,7 @@ std::vector<Case> Cases() {
 int main() {
   using namespace keras_longformer;
   int bad = 0, number = 0;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512_bf16", "amx"}) {
     if (!ChooseKernels(name)) {
       std::printf("%s: not on this machine\n", name);
       continue;
