@@ -8,7 +8,7 @@
 #define KLF_ROWS 4
 #define KLF_WIDE 4
 
-#include "bfloat16_forward.h"
+#include "bfloat16_backward.h"
 
 namespace keras_longformer {
 namespace KLF_NAMESPACE {
@@ -23,7 +23,8 @@ static int64_t AnyForwardScratch(const Problem& p, int64_t num_blocks) {
 }
 
 static int64_t AnyBackwardScratch(const Problem& p, int64_t num_blocks) {
-  return kAvx512Kernels.backward_scratch(p, num_blocks);
+  return IsOurs(p) ? HalfBackwardScratch(p, num_blocks)
+                   : kAvx512Kernels.backward_scratch(p, num_blocks);
 }
 
 static void AnyForward(const Problem& p, const Item& item, float* scratch) {
@@ -31,7 +32,7 @@ static void AnyForward(const Problem& p, const Item& item, float* scratch) {
 }
 
 static void AnyBackward(const Problem& p, const Item& item, float* scratch) {
-  kAvx512Kernels.backward(p, item, scratch);
+  (IsOurs(p) ? HalfBackward : kAvx512Kernels.backward)(p, item, scratch);
 }
 
 static void AnyStorePositions(const Problem& p, int64_t h, const float* sums) {
