@@ -128,17 +128,19 @@ def library_stem(version: str) -> str:
 
 def kernel_sources(
     knows: Callable[[str, tuple[str, ...]], bool],
-) -> dict[str, tuple[str, ...]]:
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """The sources of the kernels, and the flags each is compiled with.
 
     Args:
-        knows: says whether the compiler takes a program with some flags. What
-            needs instructions that it does not know is left out.
+        knows: says whether the compiler takes a program with some flags.
+
+    Returns:
+        The flags by source, and the sources that are left out because the
+        compiler does not know their instructions.
     """
     if platform.machine() not in ("x86_64", "AMD64"):
-        return {
-            name: flags for name, flags in _SOURCE_FLAGS.items() if not flags
-        }
+        portable = {k: flags for k, flags in _SOURCE_FLAGS.items() if not flags}
+        return portable, []
     newer = {
         name: source
         for name, source in _NEWER_SOURCES.items()
@@ -146,4 +148,5 @@ def kernel_sources(
     }
     sources = dict(_SOURCE_FLAGS)
     sources["processor.cc"] = tuple(f"-D{x.macro}" for x in newer.values())
-    return sources | {name: x.flags for name, x in newer.items()}
+    sources |= {name: source.flags for name, source in newer.items()}
+    return sources, [name for name in _NEWER_SOURCES if name not in newer]

@@ -14,7 +14,7 @@
 namespace keras_longformer {
 namespace {
 
-bool RunsPortable() { return true; }
+bool Always() { return true; }
 
 #if defined(__x86_64__)
 
@@ -46,6 +46,13 @@ struct Leaf {
 
 bool RunsAvx512Bf16() {
   return RunsAvx512() && (Leaf(7, 1).eax >> 5 & 1) != 0;
+}
+
+// Intel's processors multiply floats twice as fast: on a Xeon with AMX these
+// kernels took 1.6 times as long as those of AVX-512.
+bool PaysAvx512Bf16() {
+  const Leaf vendor(0, 0);
+  return vendor.ebx != signature_INTEL_ebx;
 }
 
 #endif
@@ -90,30 +97,31 @@ bool RunsAmx() {
 struct Part {
   const Kernels* kernels;
   bool (*runs)();
+  bool (*pays)();  // Where it runs; those that do not have to be named.
 };
 
 // The fastest first.
 constexpr Part kParts[] = {
 #if defined(KLF_HAS_AMX)
-    {&kAmxKernels, RunsAmx},
+    {&kAmxKernels, RunsAmx, Always},
 #endif
 #if defined(KLF_HAS_AVX512_BF16)
-    {&kAvx512Bf16Kernels, RunsAvx512Bf16},
+    {&kAvx512Bf16Kernels, RunsAvx512Bf16, PaysAvx512Bf16},
 #endif
 #if defined(__x86_64__)
-    {&kAvx512Kernels, RunsAvx512},
-    {&kAvx2Kernels, RunsAvx2},
+    {&kAvx512Kernels, RunsAvx512, Always},
+    {&kAvx2Kernels, RunsAvx2, Always},
 #endif
-    {&kPortableKernels, RunsPortable},
+    {&kPortableKernels, Always, Always},
 };
 
 }  // namespace
 
 const Kernels* FindKernels(const char* name) {
   for (const Part& part : kParts) {
-    const bool wanted =
-        *name == 0 || std::strcmp(name, part.kernels->name) == 0;
-    if (wanted && part.runs()) return part.kernels;
+    const bool any = *name == 0;
+    if (!any && std::strcmp(name, part.kernels->name) != 0) continue;
+    if (part.runs() && (!any || part.pays())) return part.kernels;
   }
   return nullptr;
 }
