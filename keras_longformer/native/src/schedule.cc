@@ -38,21 +38,21 @@ bool ChooseKernels(const char* name) {
   return true;
 }
 
-Job::Job(const Problem& problem, bool backward, int64_t num_threads)
+Job::Job(const Problem& problem, Pass pass, int64_t num_threads)
     : problem_(problem),
       dilation_(problem.dilation, problem.dilation + problem.h),
       kernels_(CurrentKernels()),
-      backward_(backward),
-      sums_positions_(backward && problem.position_key != nullptr) {
+      pass_(pass),
+      sums_positions_(pass == kBackward && problem.position_key != nullptr) {
   problem_.dilation = dilation_.data();
   if (problem.b == 0 || problem.h == 0 || problem.d == 0) return;
   one_dilation_ = std::count(dilation_.begin(), dilation_.end(),
                              dilation_[0]) == problem.h;
-  if (backward) {
+  if (pass == kBackward) {
     num_global_items_ = problem.b * problem.h * CeilDiv(problem.g, kTile);
   }
   // Smaller items where there would be too few for the threads.
-  num_blocks_ = backward ? kBackwardBlocks : kForwardBlocks;
+  num_blocks_ = pass == kBackward ? kBackwardBlocks : kForwardBlocks;
   int64_t in_sequence;
   for (;; num_blocks_ /= 2) {
     first_items_.assign(1, 0);
@@ -131,9 +131,7 @@ void Job::Work() {
     const int64_t number = next_.fetch_add(1);
     if (number >= num_items_) break;
     if (scratch == nullptr) {
-      const int64_t floats =
-          backward_ ? kernels_->backward_scratch(problem_, num_blocks_)
-                    : kernels_->forward_scratch(problem_, num_blocks_);
+      const int64_t floats = kernels_->scratch[pass_](problem_, num_blocks_);
       const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
       scratch = static_cast<float*>(std::aligned_alloc(64, bytes));
     }
@@ -141,8 +139,7 @@ void Job::Work() {
     if (scratch == nullptr) {
       out_of_memory_ = true;
     } else if (item.num_blocks > 0 || item.global_tile >= 0) {
-      (backward_ ? kernels_->backward : kernels_->forward)(problem_, item,
-                                                           scratch);
+      kernels_->run[pass_](problem_, item, scratch);
     }
     if (done_.fetch_add(1) + 1 == num_items_) {
       std::lock_guard<std::mutex> lock(mutex_);
