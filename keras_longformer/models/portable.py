@@ -69,6 +69,8 @@ class PortableModel:
 
         Example:
         ```python
+        import onnxruntime
+
         classifier.export("reviews.onnx", format="onnx")
         session = onnxruntime.InferenceSession("reviews.onnx")
         ```
@@ -110,8 +112,9 @@ class PortableModel:
             generator: a `numpy.random.Generator`.
 
         Returns:
-            Dict of arrays, one of each of the model's inputs: any tokens, with
+            Dict of arrays, the inputs of an exported file: any tokens, with
             padding, with global ones, as many as a row may have and fewer.
+            Where it may have none, there is no `global_mask`.
         """
         backbone = getattr(self, "backbone", self)
         shape = (batch, length)
@@ -138,9 +141,12 @@ class PortableModel:
             some = max(some - row, 0)
             marked = generator.permutation(length)[:some]
             inputs["global_mask"][row, marked] = True
+        if most == 0:
+            del inputs["global_mask"]
         return {
             name: inputs[name].astype(tensor.dtype)
             for name, tensor in backbone.input.items()
+            if name in inputs
         }
 
     def _check_portable(self, path, format, input_signature, kwargs):
@@ -151,7 +157,9 @@ class PortableModel:
                 f"Received: filepath={path!r}"
             )
         if input_signature is not None or kwargs:
-            given = [*(["input_signature"] if input_signature else []), *kwargs]
+            given = [*kwargs]
+            if input_signature is not None:
+                given.append("input_signature")
             raise ValueError(
                 f'format="{format}" makes one graph for every number of rows '
                 f"and tokens, without {', '.join(given)}. Leave it out; the "
@@ -224,6 +232,8 @@ class PortableModel:
         )
         if tokenizer is not None:
             facts["token_ids"] = _special_ids(tokenizer)
+        if hasattr(tokenizer, "byte_ids"):  # No `tokenizer.json` can say it.
+            facts["byte_ids"] = [int(i) for i in tokenizer.byte_ids]
         return facts
 
     def _tokenizer_json(self):

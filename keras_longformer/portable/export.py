@@ -105,13 +105,14 @@ def export_file(subject: Subject, path: str, format: str) -> str:
 def _traced(subject) -> Callable:
     """The model as a function of tensors, in the order of its inputs."""
     plain = subject.plain
+    names = subject.examples[0].inputs  # The others may be left out.
     specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name)
-        for name, tensor in plain.input.items()
+        tf.TensorSpec(plain.input[name].shape, plain.input[name].dtype, name)
+        for name in names
     ]
 
     def compute(*tensors):
-        inputs = dict(zip(plain.input, tensors, strict=True))
+        inputs = dict(zip(names, tensors, strict=True))
         # A negative index would count from a table's end, where TensorFlow
         # refuses it: one that no table has fails.
         ids = inputs["token_ids"]

@@ -172,8 +172,8 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
             name: x.reshape(batch, texts, length) for name, x in rows.items()
         }
         if batch > 1:
-            inputs["padding_mask"][1, -1] = False
-            inputs["global_mask"][1, -1] = False
+            for name in inputs.keys() & {"padding_mask", "global_mask"}:
+                inputs[name][1, -1] = False
         if "candidate_positions" in self.input:
             positions = generator.integers(0, length, (batch, 4))
             inputs["candidate_positions"] = positions.astype("int32")
