@@ -61,6 +61,9 @@ def test_equals_the_definition(tmp_path, name):
         files.assert_same(files.run(opened, inputs), want(inputs))
     inputs["global_mask"][:] = False
     files.assert_same(files.run(opened, inputs), want(inputs))
+    if model.max_sequence_length == 4096:  # Too large for the definition.
+        inputs = inputs_of(model, 2, 4096)
+        files.assert_same(files.run(opened, inputs), model(inputs))
     said = files.facts(path)
     assert said["model"] == "LongformerBackbone"
     assert said["largest_difference"] < 1e-5
@@ -68,21 +71,8 @@ def test_equals_the_definition(tmp_path, name):
     assert os.listdir(tmp_path) == ["model.onnx"]
 
 
-def test_4096_tokens(tmp_path):
-    """In chunks, the definition being too large."""
-    model = files.backbone(**VARIANTS["plain"], window_size=64)
-    opened = files.session(files.export(model, tmp_path))
-    inputs = inputs_of(model, 2, 4096)
-    got = files.run(opened, inputs)
-    files.assert_same(got, model(inputs))
-    # And the positions of the last tokens are their own.
-    inputs["token_ids"][0, -1] = inputs["token_ids"][0, -2]
-    rows = files.run(opened, inputs)["sequence_output"][0, -2:]
-    assert np.abs(rows[0] - rows[1]).max() > 1e-2
-
-
 def test_every_optimization_is_right(tmp_path):
-    model = files.backbone(dilation=[1, 2])
+    model = files.backbone(num_layers=1, dilation=2)
     path = files.export(model, tmp_path)
     want = files.densely(model)
     levels = files.LEVELS
@@ -109,12 +99,15 @@ def test_decoder_with_relative_positions(tmp_path):
         "padding_mask",
     ]
     want = files.densely(model)
-    for batch, length in ((2, 1), (1, 131), (3, 132), (2, 267), (1, 700)):
+    for batch, length in ((2, 1), (1, 131), (3, 132), (2, 267), (1, 500)):
         inputs = inputs_of(model, batch, length)
         files.assert_same(files.run(opened, inputs), want(inputs))
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["mixed_bfloat16", pytest.param("float16", marks=pytest.mark.slow)],
+)
 def test_adapters_and_16_bits(tmp_path, dtype):
     """One copy in float32, with what LoRA has learnt."""
     model = files.backbone(num_layers=1, dtype=dtype, pooler=False)
