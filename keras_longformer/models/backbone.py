@@ -115,6 +115,8 @@ class LongformerBackbone(
     same numbers as Hugging Face's `LongformerModel`.
     """
 
+    position_table = weights.POSITION_TABLE
+
     def __init__(
         self,
         vocabulary_size,
