@@ -17,6 +17,7 @@ from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
+from keras_longformer.weights.families import LONGFORMER
 
 
 def initializer(stddev=0.02):
@@ -115,7 +116,9 @@ class LongformerBackbone(
     same numbers as Hugging Face's `LongformerModel`.
     """
 
-    position_table = weights.POSITION_TABLE
+    # What `save_hugging_face` writes, and where the positions are.
+    written_as = LONGFORMER
+    position_table = LONGFORMER.position_table
 
     def __init__(
         self,

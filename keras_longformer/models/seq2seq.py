@@ -123,8 +123,9 @@ class LongformerSeq2SeqBackbone(
     same numbers as Hugging Face's `LEDModel`.
     """
 
-    # What `presets.rebuild` must know of positions.
-    position_rule = "absolute"
+    # What `save_hugging_face` writes, and how positions are counted.
+    written_as = LED
+    position_rule = LED.position_rule
     position_table = LED.position_table
 
     def __init__(

@@ -44,7 +44,6 @@ from keras_longformer.weights.keras_hub import read_keras_hub as read_keras_hub
 from keras_longformer.weights.lengthen import (
     GLOBAL_PROJECTIONS as GLOBAL_PROJECTIONS,
 )
-from keras_longformer.weights.lengthen import POSITION_TABLE as POSITION_TABLE
 from keras_longformer.weights.lengthen import check_positions as check_positions
 from keras_longformer.weights.lengthen import (
     copy_global_projections as copy_global_projections,
