@@ -3,6 +3,7 @@
 import keras_longformer
 
 NAMES = """
+BeamSearch
 LongformerAttention
 LongformerBackbone
 LongformerByteTokenizer
@@ -18,6 +19,9 @@ LongformerMultipleChoicePreprocessor
 LongformerQuestionAnswering
 LongformerQuestionAnsweringPreprocessor
 LongformerSentencePieceTokenizer
+LongformerSeq2SeqBackbone
+LongformerSeq2SeqLM
+LongformerSeq2SeqLMPreprocessor
 LongformerTextClassifier
 LongformerTextClassifierPreprocessor
 LongformerTokenClassifier

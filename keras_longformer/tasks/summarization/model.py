@@ -11,6 +11,9 @@ from keras_longformer.tasks.labels import NoLabels
 from keras_longformer.tasks.summarization import decoding
 from keras_longformer.tasks.summarization.checkpoints import generation_of
 from keras_longformer.tasks.summarization.checkpoints import written_generation
+from keras_longformer.tasks.summarization.finetuning import (
+    SummaryFineTuning,
+)
 from keras_longformer.tasks.summarization.head import LogitsBias
 from keras_longformer.tasks.summarization.loss import SmoothedCrossEntropy
 from keras_longformer.tasks.summarization.loss import check_label_smoothing
@@ -22,6 +25,7 @@ from keras_longformer.tasks.summarization.preprocessor import (
     LongformerSeq2SeqLMPreprocessor,
 )
 from keras_longformer.tasks.summarization.search import BeamSearch
+from keras_longformer.tasks.summarization.served import SummaryAnswer
 from keras_longformer.tasks.task import LongformerTask
 from keras_longformer.weights.names import LOGITS_BIAS
 
@@ -77,6 +81,8 @@ class LongformerSeq2SeqLM(
     labels = NoLabels(NO_LABELS)
     backbone_cls = LongformerSeq2SeqBackbone
     preprocessor_cls = LongformerSeq2SeqLMPreprocessor
+    served_cls = SummaryAnswer
+    finetuning = {"summarization": SummaryFineTuning}
     default_max_global_tokens = 1
     hugging_face_class = "LEDForConditionalGeneration"
     head_modules = (("final_logits_bias", "final_logits_bias", LOGITS_BIAS),)

@@ -218,13 +218,12 @@ class LongformerSeq2SeqLMPreprocessor(
 
     def texts_of(self, token_ids, padding_mask) -> tf.Tensor:
         """Returns string `(b,)` of ids `(b, t)` where the mask is `True`,
-        without special tokens and the space before the first word."""
+        without special tokens."""
         with tf.device("CPU"):
             token_ids = tf.convert_to_tensor(token_ids)
             mask = tf.cast(tf.convert_to_tensor(padding_mask), tf.bool)
             rows = tf.ragged.boolean_mask(token_ids, mask)
-            texts = self.tokenizer.detokenize(rows, skip_special_tokens=True)
-            return tf.strings.strip(texts)
+            return self.tokenizer.detokenize(rows, skip_special_tokens=True)
 
     def _with_beginnings(self, rows, beginnings, length):
         beginnings = self.token_rows(beginnings)
