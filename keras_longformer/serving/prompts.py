@@ -34,7 +34,6 @@ from keras_longformer.serving.checks import traced
 from keras_longformer.serving.publish import publish
 
 
-
 def reads_prompts(model: keras.Model) -> bool:
     """Says whether a model's served answer goes on with prompts."""
     served = getattr(model, "served_cls", None)

@@ -26,12 +26,12 @@ from keras_longformer.weights.adapted import (
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
-from keras_longformer.weights.families.model_garden import (
-    CONVERTER_QUIRKS as CONVERTER_QUIRKS,
-)
 from keras_longformer.weights.families import FAMILIES as FAMILIES
 from keras_longformer.weights.families import (
     SEQ2SEQ_FAMILIES as SEQ2SEQ_FAMILIES,
+)
+from keras_longformer.weights.families.model_garden import (
+    CONVERTER_QUIRKS as CONVERTER_QUIRKS,
 )
 from keras_longformer.weights.foreign import ForeignPreset as ForeignPreset
 from keras_longformer.weights.hugging_face import (

@@ -134,9 +134,7 @@ def save_hugging_face(
     head_modules = model.head_modules if is_task else ()
     backbone = getattr(model, "backbone", model)
     family = backbone.written_as
-    architecture = (
-        model.hugging_face_class if is_task else family.encoder_class
-    )
+    architecture = model.hugging_face_class if is_task else family.encoder_class
     keywords = backbone.get_config()
     if tokenizer is None:
         preprocessor = getattr(model, "preprocessor", None)

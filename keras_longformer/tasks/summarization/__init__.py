@@ -6,6 +6,4 @@ from keras_longformer.tasks.summarization.model import (
 from keras_longformer.tasks.summarization.preprocessor import (
     LongformerSeq2SeqLMPreprocessor as LongformerSeq2SeqLMPreprocessor,
 )
-from keras_longformer.tasks.summarization.search import (
-    BeamSearch as BeamSearch,
-)
+from keras_longformer.tasks.summarization.search import BeamSearch as BeamSearch

@@ -39,9 +39,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
             return loss
         total = tf.reduce_logsumexp(logits, axis=-1)
         of_all = total - tf.reduce_mean(logits, axis=-1)
-        return (
-            1 - self.label_smoothing
-        ) * loss + self.label_smoothing * of_all
+        return (1 - self.label_smoothing) * loss + self.label_smoothing * of_all
 
     def get_config(self):
         return {

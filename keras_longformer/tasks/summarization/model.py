@@ -11,9 +11,7 @@ from keras_longformer.tasks.labels import NoLabels
 from keras_longformer.tasks.summarization import decoding
 from keras_longformer.tasks.summarization.checkpoints import generation_of
 from keras_longformer.tasks.summarization.checkpoints import written_generation
-from keras_longformer.tasks.summarization.finetuning import (
-    SummaryFineTuning,
-)
+from keras_longformer.tasks.summarization.finetuning import SummaryFineTuning
 from keras_longformer.tasks.summarization.head import LogitsBias
 from keras_longformer.tasks.summarization.loss import SmoothedCrossEntropy
 from keras_longformer.tasks.summarization.loss import check_label_smoothing

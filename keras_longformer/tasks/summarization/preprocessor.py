@@ -145,9 +145,7 @@ class LongformerSeq2SeqLMPreprocessor(
             if sample_weight is not None:
                 given = tf.cast(as_labels(sample_weight), tf.float32)
                 weights *= tf.reshape(given, [-1, 1])
-        return without_batch_like(
-            x["encoder_text"], (inputs, targets, weights)
-        )
+        return without_batch_like(x["encoder_text"], (inputs, targets, weights))
 
     def rows(self, x, *, longest=None, over_long=None, stride=None):
         """Returns documents as rows of token ids: see `RowPreprocessor`."""

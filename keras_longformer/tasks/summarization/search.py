@@ -107,7 +107,9 @@ class BeamSearch(keras_hub.samplers.Sampler):
         """
         stops = [int(i) for i in stop_token_ids or ()]
         args = step, state, prompt, mask, stops, pad_token_id
-        return self._greedy(*args) if self.num_beams == 1 else self._beams(*args)
+        return (
+            self._greedy(*args) if self.num_beams == 1 else self._beams(*args)
+        )
 
     def _greedy(self, step, state, prompt, mask, stops, pad):
         b, n = tf.shape(prompt)[0], tf.shape(prompt)[1]

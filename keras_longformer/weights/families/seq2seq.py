@@ -105,7 +105,11 @@ class Seq2SeqFamily(Family):
         if isinstance(window_size, int):
             window_size = [window_size] * keywords["num_layers"]
         config = {theirs: keywords[ours] for ours, theirs, _ in self.keys}
-        ids = {"bos_token_id": 0, "eos_token_id": 2, **(special_token_ids or {})}
+        ids = {
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            **(special_token_ids or {}),
+        }
         ids.pop("sep_token_id", None)
         return config | {
             "model_type": self.model_types[0],

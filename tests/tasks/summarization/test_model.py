@@ -23,7 +23,8 @@ def fitted():
     keras.utils.set_random_seed(3)
     task = make_summarizer(dropout=0.0, rematerialize=True)
     task.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
-    task.fit(PAIRS, batch_size=4, epochs=60, verbose=0)
+    many = {name: texts * 60 for name, texts in PAIRS.items()}
+    task.fit(many, batch_size=4, shuffle=False, verbose=0)
     return task
 
 
