@@ -12,6 +12,7 @@ import sys
 import typing
 
 __all__ = [
+    "BeamSearch",
     "LongformerAttention",
     "LongformerBackbone",
     "LongformerByteTokenizer",
@@ -27,6 +28,9 @@ __all__ = [
     "LongformerQuestionAnswering",
     "LongformerQuestionAnsweringPreprocessor",
     "LongformerSentencePieceTokenizer",
+    "LongformerSeq2SeqBackbone",
+    "LongformerSeq2SeqLM",
+    "LongformerSeq2SeqLMPreprocessor",
     "LongformerTextClassifier",
     "LongformerTextClassifierPreprocessor",
     "LongformerTokenClassifier",

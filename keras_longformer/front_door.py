@@ -5,9 +5,13 @@ from keras_longformer.models import LongformerBackbone as LongformerBackbone
 from keras_longformer.models import (
     LongformerDecoderBackbone as LongformerDecoderBackbone,
 )
+from keras_longformer.models import (
+    LongformerSeq2SeqBackbone as LongformerSeq2SeqBackbone,
+)
 from keras_longformer.ops import window_attention as window_attention
 from keras_longformer.serving import export_saved_model as export_saved_model
 from keras_longformer.serving import verify_saved_model as verify_saved_model
+from keras_longformer.tasks import BeamSearch as BeamSearch
 from keras_longformer.tasks import LongformerCharLM as LongformerCharLM
 from keras_longformer.tasks import (
     LongformerCharLMPreprocessor as LongformerCharLMPreprocessor,
@@ -31,6 +35,10 @@ from keras_longformer.tasks import (
 )
 from keras_longformer.tasks import (
     LongformerQuestionAnsweringPreprocessor as LongformerQuestionAnsweringPreprocessor,
+)
+from keras_longformer.tasks import LongformerSeq2SeqLM as LongformerSeq2SeqLM
+from keras_longformer.tasks import (
+    LongformerSeq2SeqLMPreprocessor as LongformerSeq2SeqLMPreprocessor,
 )
 from keras_longformer.tasks import (
     LongformerTextClassifier as LongformerTextClassifier,

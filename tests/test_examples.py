@@ -24,6 +24,7 @@ from keras_longformer.client.client import ServingError
 from keras_longformer.weights.assign import assign
 from tests.paths import ROOT
 from tests.tasks import small
+from tests.tasks.table import make_summarizer
 from tests.tokenizers.sentence_piece import conftest as sentence_piece
 from tests.tokenizers.word_piece import vocabularies as word_piece
 from tests.vocabularies import tiny_vocabulary
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings(
 SMALL = {
     "4096": "64",
     "1024": "64",
+    "8192": "64",
     "512": "8",
     "31414, 232": "41, 42",
     "7592, 2088": "7, 8",
@@ -141,6 +143,15 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def led(tmp_path_factory):
+    """The same of an encoder with a decoder."""
+    folder = tmp_path_factory.mktemp("hugging_face") / "led-base-16384"
+    model = make_summarizer(max_decoder_sequence_length=256)
+    klf.save_hugging_face(model, folder)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -179,6 +190,8 @@ def names_for(block):
         "train_labels": lambda: np.array([0, 1]),
         "questions": lambda: ["who?", "why?"],
         "documents": lambda: texts,
+        "summaries": lambda: ["good", "whales"],
+        "summarizer": lambda: make_summarizer(max_decoder_sequence_length=256),
         "long_texts": lambda: texts,
         "tokenizer": small.make_tokenizer,
         "task": answering,
@@ -224,6 +237,9 @@ def test_runs(name, folder, checkpoint, request, capsys):
     for real, little in SMALL.items():
         block = re.sub(rf"\b{real}\b", little, block)
     block = block.replace("path/to/roberta-base", str(checkpoint))
+    if "led-base" in block:
+        led = str(request.getfixturevalue("led"))
+        block = block.replace("path/to/led-base-16384", led)
     if "sentencepiece.bpe.model" in block:
         model = sentence_piece.train()
         pathlib.Path("sentencepiece.bpe.model").write_bytes(model)

@@ -6,6 +6,7 @@ import sys
 import keras_longformer
 
 NAMES = """
+BeamSearch
 LongformerAttention
 LongformerBackbone
 LongformerByteTokenizer
@@ -21,6 +22,9 @@ LongformerMultipleChoicePreprocessor
 LongformerQuestionAnswering
 LongformerQuestionAnsweringPreprocessor
 LongformerSentencePieceTokenizer
+LongformerSeq2SeqBackbone
+LongformerSeq2SeqLM
+LongformerSeq2SeqLMPreprocessor
 LongformerTextClassifier
 LongformerTextClassifierPreprocessor
 LongformerTokenClassifier

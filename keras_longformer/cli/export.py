@@ -89,6 +89,12 @@ def add_arguments(
     )
     parser.add_argument("--class-names", nargs="+", metavar="NAME")
     parser.add_argument(
+        "--max-new-tokens",
+        type=count,
+        metavar="N",
+        help="the most that a model which writes writes",
+    )
+    parser.add_argument(
         "--xla", action="store_true", help="add a signature that XLA compiles"
     )
     parser.add_argument(
@@ -114,7 +120,9 @@ def run(given: dict) -> int:
     if kind != "saved_model":
         _check_no_reading(given, kind)
     lengths = keywords(given, "max_sequence_length", "window_size")
-    lists = keywords(given, "buckets", "batch_sizes", "class_names")
+    lists = keywords(
+        given, "buckets", "batch_sizes", "class_names", "max_new_tokens"
+    )
     model = open_task(given.pop("preset"), given.pop("task"), **lengths)
     output = given.pop("output")
     if kind == "saved_model":

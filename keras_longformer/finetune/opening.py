@@ -34,9 +34,14 @@ def task_of(
     if weights.preset_kind(preset) == "keras_hub":
         return _task_of_ours(preset)
     found = []
+    families = weights.FAMILIES
+    if weights.is_seq2seq(preset):
+        families = weights.SEQ2SEQ_FAMILIES
     for cls in task_classes().values():
+        if cls.families is not families:
+            continue
         # Names only: arrays are read when they are asked for.
-        arrays = weights.open_foreign(
+        arrays = cls.open_foreign(
             preset, head_modules=cls.head_modules, window_size=window_size
         ).arrays
         heads = [

@@ -23,6 +23,8 @@ from keras_longformer.finetune.texts import Text
 from keras_longformer.finetune.texts import inputs_of
 from keras_longformer.serving.checks import check_model
 from keras_longformer.serving.manifest import MANIFEST
+from keras_longformer.serving.prompts import reads_prompts
+from keras_longformer.serving.prompts import text_function
 from keras_longformer.serving.signatures import ServedModel
 from keras_longformer.serving.signatures import input_specs
 from keras_longformer.tasks import said
@@ -227,6 +229,12 @@ def _reason(message):
 
 def _of_preset(preset, task, over_long):
     model = open_task(preset, task)
+    if reads_prompts(model):
+        served = model.served_cls(
+            model, over_long=over_long, bad_texts="report"
+        )
+        function = text_function(served)
+        return _predictor(function, ("text",), type(model), None, keep=served)
     preprocessor = model.preprocessor
     check_model(model, preprocessor)
     longest = model.backbone.max_sequence_length

@@ -185,9 +185,11 @@ class Training:
 
         def look_up(index):
             x, y = tf.nest.map_structure(
-                lambda t: tf.gather(t, index), (tensors.x, tensors.y)
+                lambda t: None if t is None else tf.gather(t, index),
+                (tensors.x, tensors.y),
             )
-            return self.task.look_up(x, y, tensors.shared)
+            x, y = self.task.look_up(x, y, tensors.shared)
+            return (x,) if y is None else (x, y)
 
         return indices.batch(settings.rows).map(look_up)
 

@@ -6,6 +6,9 @@ from keras_longformer.models.backbone import (
 from keras_longformer.models.decoder import (
     LongformerDecoderBackbone as LongformerDecoderBackbone,
 )
+from keras_longformer.models.seq2seq import (
+    LongformerSeq2SeqBackbone as LongformerSeq2SeqBackbone,
+)
 from keras_longformer.tokenizers import GraphTokenizer
 from keras_longformer.tokenizers import LongformerByteTokenizer
 

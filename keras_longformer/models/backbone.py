@@ -17,6 +17,7 @@ from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
+from keras_longformer.weights.families import LONGFORMER
 
 
 def initializer(stddev=0.02):
@@ -114,6 +115,10 @@ class LongformerBackbone(
     Reference: [Beltagy et al., 2020](https://arxiv.org/abs/2004.05150); the
     same numbers as Hugging Face's `LongformerModel`.
     """
+
+    # What `save_hugging_face` writes, and where the positions are.
+    written_as = LONGFORMER
+    position_table = LONGFORMER.position_table
 
     def __init__(
         self,

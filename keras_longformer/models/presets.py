@@ -127,6 +127,7 @@ def rebuild(model, keywords):
         position_offset=position_offset(
             backbone.position_rule, backbone.pad_token_id
         ),
+        position_table=backbone.position_table,
     )
     load_arrays(rebuilt, arrays, model.name)
     return rebuilt

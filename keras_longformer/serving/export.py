@@ -112,11 +112,13 @@ def export_saved_model(
         served_from: str, this model's folder as the server will see it, such
             as `/models/reviews`; writes `models.config` and
             `monitoring.config` into `path`.
-        max_new_tokens: int, of a language model alone, such as
-            `LongformerCharLM`: how many tokens it goes on for, 256 by default.
-            Its `serving_default` takes `text`, prompts, and answers as its
-            sampler chooses: see its `served_cls`. The options for reading
-            (`buckets`, `over_long`, ...) are not for it.
+        max_new_tokens: int, of models that write alone: how many tokens at
+            most. `LongformerCharLM` goes on with prompts for 256 by default,
+            `LongformerSeq2SeqLM` writes about documents as many as its
+            preprocessor says. Their `serving_default` takes `text` and answers
+            as the sampler chooses: see `served_cls`, whose `options` are those
+            of the others here that are for it. Warm-up requests, where there
+            are buckets, are of one text each.
 
     Returns:
         str, the version's folder. Beside the SavedModel, its `manifest.json`
@@ -139,7 +141,7 @@ def export_saved_model(
     ```
     """
     if reads_prompts(model):
-        unused = {
+        options = {
             "preprocessor": preprocessor,
             "buckets": buckets,
             "over_long": over_long,
@@ -148,7 +150,9 @@ def export_saved_model(
             "native": native or None,
             "bad_texts": None if bad_texts == "fail" else bad_texts,
         }
-        return export_prompts(model, path, max_new_tokens, served_from, unused)
+        return export_prompts(
+            model, path, max_new_tokens, served_from, batch_sizes, options
+        )
     if max_new_tokens is not None:
         raise ValueError(
             "`max_new_tokens` is for language models, which go on with a "

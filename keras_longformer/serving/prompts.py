@@ -5,14 +5,22 @@ A task says how in its `served_cls`, which has
 - `answers(texts)`: dict of tensors of prompts, string `(b,)`, in a graph;
 - `predicted(texts)`: dict of arrays, what the task itself says of such
   answers, given as a dict of arrays;
-- `probe`: tuple of str, prompts to compare the two with;
-- `rules()`: dict, what the manifest shall say.
+- `probe`: tuple of str or bytes, prompts to compare the two with;
+- `repeats`: bool, whether it answers the same each time;
+- `rules()`: dict, what the manifest shall say;
+- `options`: tuple of str, the options of `export_saved_model`, besides
+  `max_new_tokens`, that its constructor takes;
+
+and, where it pads texts to a few lengths, `buckets`, with what a warm-up needs
+to make texts of them: `tokenizer`, `preprocessor`.
 """
 
 import json
 import os
 import shutil
 import tempfile
+import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -24,8 +32,6 @@ from keras_longformer.serving import tracing
 from keras_longformer.serving import warmup
 from keras_longformer.serving.checks import traced
 from keras_longformer.serving.publish import publish
-
-MAX_NEW_TOKENS = 256
 
 
 def reads_prompts(model: keras.Model) -> bool:
@@ -39,43 +45,39 @@ def export_prompts(
     path: str,
     max_new_tokens: int | None,
     served_from: str | None,
-    unused: dict,
+    batch_sizes: Sequence[int],
+    options: dict,
 ) -> str:
     """See `export_saved_model`.
 
     Args:
         model: a task whose `served_cls` reads prompts.
-        path, max_new_tokens, served_from: as there.
-        unused: dict of options that are not for it, `None` where not given.
+        path, max_new_tokens, served_from, batch_sizes: as there.
+        options: dict of its other options, `None` where not given.
 
     Raises:
         ValueError: an option that is not for it, or a number below 1.
         RuntimeError: the SavedModel does not answer what the model says.
     """
-    given = [name for name, value in unused.items() if value is not None]
-    if given:
+    given = {name: x for name, x in options.items() if x is not None}
+    unused = [name for name in given if name not in model.served_cls.options]
+    if unused:
         raise ValueError(
-            f"A {type(model).__name__} goes on with prompts as they are. Leave "
-            f"out {', '.join(f'`{name}`' for name in given)}."
+            f"A {type(model).__name__} is served without "
+            f"{', '.join(f'`{name}`' for name in unused)}: leave it out."
         )
-    room = MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
-    if room < 1:
+    if max_new_tokens is not None and max_new_tokens < 1:
         raise ValueError(
-            f"`max_new_tokens` must be 1 or more. Received: {room}"
+            f"`max_new_tokens` must be 1 or more. Received: {max_new_tokens}"
         )
-    served = model.served_cls(model, room)
+    served = model.served_cls(model, max_new_tokens, **given)
+    sizes = warmup.check_batch_sizes(batch_sizes, 1, 1)
     with tracing.stock_operations():
-        function = traced(
-            tf.function(
-                served.answers,
-                input_signature=[tf.TensorSpec([None], tf.string, "text")],
-                autograph=False,
-            ).get_concrete_function,
-            f"What '{model.name}' generates",
-        )
+        function = text_function(served)
     module = tf.Module()
     module.function = function
     module.weights = list(function.variables)
+    module.tokenizer = getattr(served, "tokenizer", None)  # Its tables.
     os.makedirs(path, exist_ok=True)
     # TF Serving skips what is not a number.
     temporary = tempfile.mkdtemp(prefix=".exporting-", dir=path)
@@ -84,6 +86,8 @@ def export_prompts(
             module, temporary, signatures={"serving_default": function}
         )
         difference = _compare(served, temporary)
+        if hasattr(served, "buckets"):
+            _write_for_servers(served, temporary, path, sizes)
         _write_manifest(model, served, function, temporary, difference)
         os.chmod(temporary, 0o755)  # `mkdtemp` lets only the owner read.
         if served_from is not None:
@@ -93,10 +97,43 @@ def export_prompts(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def text_function(served):
+    """Returns the concrete function of texts, string `(b,)`, to answers."""
+    return traced(
+        tf.function(
+            served.answers,
+            input_signature=[tf.TensorSpec([None], tf.string, "text")],
+            autograph=False,
+        ).get_concrete_function,
+        f"What '{served.task.name}' generates",
+    )
+
+
+def _write_for_servers(served, folder, path, sizes):
+    """Writes batching parameters, and a warm-up of each bucket.
+
+    Of one text each: a text of many tokens takes its time, and the first of a
+    size has no more to make than the next.
+    """
+    warmup.write_batching_parameters(folder, sizes)
+    requests = warmup.warmup_inputs({"serving_default": ["text"]}, served, [1])
+    name = os.path.basename(os.path.abspath(path))
+    try:
+        warmup.write_warmup(folder, name, requests)
+    except ImportError as error:
+        warnings.warn(
+            "Exported without warm-up requests: the first requests to a "
+            f"server will be slow. {error}",
+            stacklevel=4,
+        )
+
+
 def _compare(served, folder):
     """Runs the probe, writes it, and returns the largest difference."""
     loaded = tf.saved_model.load(folder)
-    texts = np.array([text.encode() for text in served.probe])
+    texts = np.array(
+        [x if isinstance(x, bytes) else x.encode() for x in served.probe]
+    )
     got = loaded.signatures["serving_default"](text=tf.constant(texts))
     got = {name: x.numpy() for name, x in got.items()}
     arrays = {"serving_default/inputs/text": texts}

@@ -164,33 +164,11 @@ class ServedModel:
         ).get_concrete_function()
 
     def _answer_texts(self, answer, run, texts):
-        texts, errors = self._within_size(texts)
+        texts, errors = within_size(texts, self.tokenizer.max_text_bytes)
         with tf.device("CPU"):
             read = answer.read(texts, self.buckets[-1], self.over_long)
         errors = first_message(read.problems, errors)
         return self._answer(answer, run, read.windows.token_ids, errors, read)
-
-    def _within_size(self, texts):
-        """Empties texts that the tokenizer would refuse, and says why."""
-        first = next(iter(texts.values()))
-        errors = tf.fill(tf.shape(first), "")
-        limit = self.tokenizer.max_text_bytes
-        if limit is None:
-            return texts, errors
-        sizes = {name: tf.strings.length(text) for name, text in texts.items()}
-        problems = [
-            Problem(
-                size > limit,
-                f"the {name} has ",
-                size,
-                f" bytes, more than max_text_bytes={limit}. Cut or split it.",
-            )
-            for name, size in sizes.items()
-        ]
-        errors = first_message(problems, errors)
-        fine = tf.equal(errors, "")
-        texts = {name: tf.where(fine, x, "") for name, x in texts.items()}
-        return texts, errors
 
     def _answer_tokens(self, answer, run, token_ids):
         rows = token_rows.rows_of_tokens(
@@ -244,6 +222,56 @@ class ServedModel:
                 "error": errors
             }
         return outputs
+
+
+def within_size(texts, limit):
+    """Empties texts that the tokenizer would refuse, and says why.
+
+    Args:
+        texts: dict of string `(b,)`.
+        limit: int, the most bytes of one, or `None`.
+
+    Returns:
+        The texts; and string `(b,)`, what is wrong, "" where nothing is.
+    """
+    first = next(iter(texts.values()))
+    errors = tf.fill(tf.shape(first), "")
+    if limit is None:
+        return texts, errors
+    sizes = {name: tf.strings.length(text) for name, text in texts.items()}
+    problems = [
+        Problem(
+            size > limit,
+            f"the {name} has ",
+            size,
+            f" bytes, more than max_text_bytes={limit}. Cut or split it.",
+        )
+        for name, size in sizes.items()
+    ]
+    errors = first_message(problems, errors)
+    fine = tf.equal(errors, "")
+    texts = {name: tf.where(fine, x, "") for name, x in texts.items()}
+    return texts, errors
+
+
+def finished(run, errors, bad_texts):
+    """Returns outputs, where texts may be bad, by one of `BAD_TEXTS`.
+
+    Args:
+        run: function without arguments, which returns a dict of tensors.
+        errors: string `(b,)`, what is wrong with each text, or "".
+        bad_texts: str.
+    """
+    fine = tf.equal(errors, "")
+    if bad_texts == "report":
+        outputs = {name: _where(fine, x) for name, x in run().items()}
+        return {**outputs, "error": errors}
+    check = tf.debugging.Assert(
+        tf.reduce_all(fine), [tf.boolean_mask(errors, ~fine)[:1]]
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        outputs = run()
+        return {name: tf.identity(x) for name, x in outputs.items()}
 
 
 def input_specs(function: Callable) -> dict[str, tf.TensorSpec]:

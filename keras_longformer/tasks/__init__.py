@@ -28,6 +28,13 @@ from keras_longformer.tasks.question_answering import (
 from keras_longformer.tasks.question_answering import (
     LongformerQuestionAnsweringPreprocessor as LongformerQuestionAnsweringPreprocessor,
 )
+from keras_longformer.tasks.summarization import BeamSearch as BeamSearch
+from keras_longformer.tasks.summarization import (
+    LongformerSeq2SeqLM as LongformerSeq2SeqLM,
+)
+from keras_longformer.tasks.summarization import (
+    LongformerSeq2SeqLMPreprocessor as LongformerSeq2SeqLMPreprocessor,
+)
 from keras_longformer.tasks.text_classification import (
     LongformerTextClassifier as LongformerTextClassifier,
 )

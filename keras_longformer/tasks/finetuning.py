@@ -32,7 +32,8 @@ class Tensors(typing.NamedTuple):
     """Examples for `fit`.
 
     Attributes:
-        x, y: (nested) tensors, the examples along axis 0.
+        x, y: (nested) tensors, the examples along axis 0; `y` is `None` where
+            the task makes its own labels.
         shared: what `look_up` needs besides.
     """
 

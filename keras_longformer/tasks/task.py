@@ -56,6 +56,12 @@ class LongformerTask(
             from random numbers where a preset does not have them. They follow
             from `head_modules`.
         labels: what `fit` learns, one of `keras_longformer.tasks.labels`.
+        families: those of `keras_longformer.weights.families` that its
+            checkpoints of others may be of.
+        open_foreign: function that opens them, `weights.open_foreign` or one
+            that takes and returns the same.
+        backbone_options: dict of the backbone's arguments that a head wants
+            otherwise than a checkpoint has them.
 
     and says its losses and metrics in `default_loss`, `default_metrics` and
     `default_weighted_metrics`.
@@ -69,6 +75,9 @@ class LongformerTask(
     head_modules = ()
     head_activations = ()
     head_weights = ()
+    families = weights.FAMILIES
+    open_foreign = staticmethod(weights.open_foreign)
+    backbone_options = {"pooler": False}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -197,7 +206,7 @@ class LongformerTask(
             for name in ("max_sequence_length", "window_size", "positions")
             if name in own
         }
-        foreign = weights.open_foreign(
+        foreign = cls.open_foreign(
             preset,
             load_weights=load_weights,
             head_modules=cls.head_modules,
@@ -205,7 +214,7 @@ class LongformerTask(
         )
         config = {
             **foreign.config,
-            "pooler": False,
+            **cls.backbone_options,
             "max_global_tokens": cls.default_max_global_tokens,
             **own,
         }

@@ -11,6 +11,7 @@
     assign    arrays -> a model's variables, all or none
     adapted   models that are quantized, or that LoRA adapts
     load      all of these for one preset, but the last
+    seq2seq   the same for encoders with decoders
     hugging_face, keras_hub, model_garden   those of three libraries
     object_graph   TensorFlow's object-based checkpoints, which the last reads
     texts     the tokenizer's files and the length, without the weights
@@ -26,6 +27,10 @@ from keras_longformer.weights.adapted import merge_adapters as merge_adapters
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without
+from keras_longformer.weights.families import FAMILIES as FAMILIES
+from keras_longformer.weights.families import (
+    SEQ2SEQ_FAMILIES as SEQ2SEQ_FAMILIES,
+)
 from keras_longformer.weights.families.model_garden import (
     CONVERTER_QUIRKS as CONVERTER_QUIRKS,
 )
@@ -55,6 +60,8 @@ from keras_longformer.weights.model_garden import (
 from keras_longformer.weights.model_garden_writer import (
     save_model_garden as save_model_garden,
 )
+from keras_longformer.weights.seq2seq import is_seq2seq as is_seq2seq
+from keras_longformer.weights.seq2seq import open_seq2seq as open_seq2seq
 from keras_longformer.weights.texts import (
     is_tokenizer_alone as is_tokenizer_alone,
 )

@@ -36,6 +36,8 @@ class ForeignPreset:
         of_encoder: names of a head's arrays that the encoder itself had: BERT's
             pooler, which its classifier reads.
         sentence: what a sentence-transformers folder says of embeddings.
+        generation: what the files say of how texts are generated, under
+            transformers' names, where the model has a decoder.
     """
 
     source: str
@@ -49,6 +51,7 @@ class ForeignPreset:
     head_activations: Mapping[str, str] = field(default_factory=dict)
     of_encoder: frozenset[str] = frozenset()
     sentence: Sentence | None = None
+    generation: Mapping = field(default_factory=dict)
 
     def make_long(
         self,
@@ -69,6 +72,7 @@ class ForeignPreset:
             positions=positions,
             position_offset=self.family.position_offset(self.config),
             seed=seed,
+            position_table=self.family.position_table,
         )
         asked = {
             "max_sequence_length": max_sequence_length,

@@ -13,7 +13,6 @@ from keras_longformer.weights import readers
 from keras_longformer.weights.adapted import check_not_quantized
 from keras_longformer.weights.adapted import merge_adapters
 from keras_longformer.weights.assign import weights_by_name
-from keras_longformer.weights.families import LONGFORMER
 from keras_longformer.weights.families import family_of
 from keras_longformer.weights.families.config import head_keywords
 from keras_longformer.weights.foreign import ForeignPreset
@@ -105,7 +104,8 @@ def save_hugging_face(
     lengths that do not fit.
 
     Args:
-        model: a `LongformerBackbone` or a task with one, which says by
+        model: a `LongformerBackbone`, a `LongformerSeq2SeqBackbone`, which
+            becomes an LED, or a task with one of them, which says by
             `hugging_face_class`, `head_modules` and `hugging_face_config()`
             what its head is there.
         folder: str, made if it is not there; files of these names are
@@ -132,21 +132,21 @@ def save_hugging_face(
     is_task = hasattr(model, "hugging_face_config")
     head = model.hugging_face_config() if is_task else {}
     head_modules = model.head_modules if is_task else ()
-    architecture = (
-        model.hugging_face_class if is_task else LONGFORMER.encoder_class
-    )
     backbone = getattr(model, "backbone", model)
+    family = backbone.written_as
+    architecture = model.hugging_face_class if is_task else family.encoder_class
     keywords = backbone.get_config()
     if tokenizer is None:
         preprocessor = getattr(model, "preprocessor", None)
         tokenizer = getattr(preprocessor, "tokenizer", None)
-    config = LONGFORMER.to_config(
+    config = family.to_config(
         keywords,
         architecture=architecture,
         special_token_ids=_special_token_ids(tokenizer),
         **head,
     )
-    weights = _weights(model, keywords["num_layers"], head_modules)
+    num_layers = family.num_layers(keywords)
+    weights = _weights(model, family, num_layers, head_modules)
     merged, adapters = merge_adapters(model)
     arrays = {
         name: merged.get(
@@ -155,15 +155,17 @@ def save_hugging_face(
         for name, weight in weights.items()
         if id(weight) not in adapters
     }
-    if keywords.get("position_rule", "padding_offset") == "absolute":
+    if keywords.get("position_rule", family.position_rule) != (
+        family.position_rule
+    ):
         table = arrays[POSITION_TABLE]
         rows = np.repeat(table[:1], keywords["pad_token_id"] + 1, axis=0)
         arrays[POSITION_TABLE] = np.concatenate([rows, table])
-    arrays = LONGFORMER.to_theirs(
+    arrays = family.to_theirs(
         arrays,
-        num_layers=keywords["num_layers"],
+        num_layers=num_layers,
         head_modules=head_modules,
-        prefix=f"{LONGFORMER.prefixes[0]}." if head_modules else "",
+        prefix=f"{family.prefixes[0]}." if head_modules else "",
     )
     os.makedirs(folder, exist_ok=True)
     if tokenizer is not None:
@@ -179,15 +181,15 @@ def save_hugging_face(
     _write_json(folder, "config.json", config)
 
 
-def _weights(model, num_layers, head_modules):
+def _weights(model, family, num_layers, head_modules):
     """Returns the model's weights by our names.
 
     Without the pooler where transformers' class has none: that of a head that
     does not list it.
     """
     head = names.entries(head_modules)
-    pooler = {e.ours for e in names.entries(LONGFORMER.pooler)}
-    known = [entry.ours for entry in LONGFORMER.entries(num_layers) + head]
+    pooler = {e.ours for e in names.entries(family.pooler)}
+    known = [entry.ours for entry in family.entries(num_layers) + head]
     weights = weights_by_name(model, known)
     if head:
         unwanted = pooler - {entry.ours for entry in head}
@@ -195,7 +197,7 @@ def _weights(model, num_layers, head_modules):
     if not pooler <= set(weights):
         warnings.warn(
             f"{type(model).__name__} has no pooler: transformers will start "
-            f"{LONGFORMER.encoder_class}'s from random numbers, unless it is "
+            f"{family.encoder_class}'s from random numbers, unless it is "
             "called with add_pooling_layer=False.",
             stacklevel=3,
         )

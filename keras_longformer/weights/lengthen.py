@@ -26,6 +26,7 @@ def make_long(
     positions: str = "copy",
     position_offset: int = 2,
     seed: int = 0,
+    position_table: str = POSITION_TABLE,
 ) -> dict[str, np.ndarray]:
     """Gives an encoder more positions and projections for global tokens.
 
@@ -37,6 +38,7 @@ def make_long(
             `long_positions`.
         position_offset: int, rows of the table before the first position.
         seed: int, for random positions.
+        position_table: str, our name of the encoder's positions.
 
     Returns:
         Dict of our name to array. Global projections that are missing are the
@@ -47,9 +49,9 @@ def make_long(
     """
     check_positions(positions)
     arrays = dict(arrays)
-    table = arrays.get(POSITION_TABLE)
+    table = arrays.get(position_table)
     if table is not None and max_sequence_length is not None:
-        arrays[POSITION_TABLE] = long_positions(
+        arrays[position_table] = long_positions(
             np.asarray(table),
             max_sequence_length,
             positions=positions,

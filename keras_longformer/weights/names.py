@@ -24,6 +24,8 @@ TRANSPOSED = "(out, in) -> (in, out)"
 SPLIT_OUTPUT = "(h * d, m) -> (m, h, d)"
 SPLIT_BIAS = "(h * d,) -> (h, d)"
 SPLIT_INPUT = "(m, h * d) -> (h, d, m)"
+FROM_ROW_2 = "(2 + n, m) -> (n, m)"
+FIRST_ROW = "(1, v) -> (v,)"
 
 # Kinds of layers: our leaf, PyTorch's leaf, layout.
 EMBEDDING = (("embeddings", "weight", AS_IS),)
@@ -32,6 +34,10 @@ DENSE = (("kernel", "weight", TRANSPOSED), ("bias", "bias", AS_IS))
 TO_HEADS = (("kernel", "weight", SPLIT_OUTPUT), ("bias", "bias", SPLIT_BIAS))
 FROM_HEADS = (("kernel", "weight", SPLIT_INPUT), ("bias", "bias", AS_IS))
 OUTPUT_BIAS = (("output_bias", "bias", AS_IS),)  # A masked LM's, alone.
+# BART's positions, whose rows 0 and 1 are for padding and never looked up.
+POSITIONS_FROM_2 = (("embeddings", "weight", FROM_ROW_2),)
+# BART's and LED's bias of the logits, which is no module's.
+LOGITS_BIAS = (("bias", "", FIRST_ROW),)
 
 # What Hugging Face calls BERT's `cls` in HDF5: masked LM, next sentence.
 HDF5_HEADS = {"mlm___cls": "cls", "nsp___cls": "cls"}
@@ -53,6 +59,10 @@ class Entry:
         An array that does not divide by the heads keeps its shape, for
         `assign` to report beside all others.
         """
+        if self.layout == FROM_ROW_2:
+            return array[2:]
+        if self.layout == FIRST_ROW:
+            return array.reshape(-1)
         array = array if self.layout == AS_IS else array.T
         if self.layout in (AS_IS, TRANSPOSED):
             return array
@@ -68,6 +78,10 @@ class Entry:
         """Returns a view of our `array` in PyTorch's layout."""
         if self.layout == AS_IS:
             return array
+        if self.layout == FROM_ROW_2:
+            return np.concatenate([np.zeros_like(array[:2]), array])
+        if self.layout == FIRST_ROW:
+            return array.reshape(1, -1)
         if self.layout == SPLIT_BIAS:
             return array.reshape(-1)
         if self.layout == SPLIT_OUTPUT:
@@ -80,7 +94,11 @@ class Entry:
 def entries(modules: Iterable) -> list[Entry]:
     """Returns one entry a weight of the rows of a table."""
     return [
-        Entry(f"{ours}/{our_leaf}", f"{theirs}.{their_leaf}", layout)
+        Entry(
+            f"{ours}/{our_leaf}",
+            f"{theirs}.{their_leaf}" if their_leaf else theirs,
+            layout,
+        )
         for ours, theirs, kind in modules
         for our_leaf, their_leaf, layout in kind
     ]

@@ -5,8 +5,11 @@ import os
 from keras_longformer.weights import keras_hub
 from keras_longformer.weights import model_garden
 from keras_longformer.weights import readers
+from keras_longformer.weights.families import FAMILIES
+from keras_longformer.weights.families import SEQ2SEQ_FAMILIES
 from keras_longformer.weights.families import family_of
 from keras_longformer.weights.load import preset_kind
+from keras_longformer.weights.seq2seq import is_seq2seq
 
 
 def tokenizer_files(preset: str) -> dict[str, str]:
@@ -59,7 +62,10 @@ def longest_row(preset: str) -> int:
     elif os.path.isdir(preset) or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
         if kind == "hugging_face":
-            config = family_of(config, preset).to_keywords(config, preset)
+            families = SEQ2SEQ_FAMILIES if is_seq2seq(preset) else FAMILIES
+            family = family_of(config, preset, families)
+            config = family.to_keywords(config, preset)
+            config.setdefault("max_sequence_length", family.max_sequence_length)
         else:
             config = config.get("config", {})
     else:

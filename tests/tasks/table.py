@@ -81,6 +81,30 @@ def make(cls, preprocessor=None, head=None, **config):
     return cls(backbone, preprocessor=reader, **(head or {}))
 
 
+def make_summarizer(**config):
+    """A small encoder with a decoder."""
+    tokenizer = small.shared_tokenizer()
+    return klf.LongformerSeq2SeqLM(
+        klf.LongformerSeq2SeqBackbone(
+            **{
+                "vocabulary_size": tokenizer.vocabulary_size(),
+                "num_layers": 1,
+                "num_heads": 3,
+                "hidden_dim": 24,
+                "intermediate_dim": 37,
+                "window_size": 8,
+                "max_sequence_length": 64,
+                "max_decoder_sequence_length": 32,
+                "max_global_tokens": 1,
+                **config,
+            }
+        ),
+        klf.LongformerSeq2SeqLMPreprocessor(
+            tokenizer, sequence_length=64, decoder_sequence_length=24
+        ),
+    )
+
+
 def _maker(cls, preprocessor=None, **head):
     def make_one(**config):
         return make(cls, preprocessor, head, **config)
@@ -98,6 +122,10 @@ def _predict(x):
 
 
 WORDS = [["a", "good", "text"], ["bad"], ["good", "Ünïcödé"], []]
+SUMMARIES = {
+    "encoder_text": small.TEXTS,
+    "decoder_text": ["good", "a whale", "", "bad", "a bad text", "Ünï"],
+}
 QA = {"question": small.QUESTIONS, "context": small.CONTEXTS}
 
 KINDS = [
@@ -149,6 +177,14 @@ KINDS = [
         small.TEXTS,
         None,
         _fill_masks,
+    ),
+    Kind(
+        "summarization",
+        klf.LongformerSeq2SeqLM,
+        make_summarizer,
+        SUMMARIES,
+        None,
+        _predict(SUMMARIES),
     ),
 ]
 BY_NAME = {kind.name: kind for kind in KINDS}

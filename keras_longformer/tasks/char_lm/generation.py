@@ -1,10 +1,9 @@
 """Going on with a text, a token at a time, at a cost that does not grow."""
 
 import tensorflow as tf
-from keras import ops
-from keras_hub.src.utils.tensor_utils import any_equal
 
 from keras_longformer.layers import rolling_cache
+from keras_longformer.tasks.generating import until_stop
 
 EMPTY = (
     "A prompt is empty. Give one character at least, or train with "
@@ -97,11 +96,5 @@ def generate_step(task, inputs, stop_token_ids=None):
         stop_token_ids=stop_token_ids,
         model=task,
     )
-    if stop_token_ids is None:
-        padding_mask = ops.ones_like(token_ids, dtype="bool")
-    else:
-        # All up to the first token that ends, this one included.
-        ends = any_equal(token_ids, stop_token_ids, ~padding_mask)
-        ends = tf.cast(ends, tf.int32)
-        padding_mask = tf.equal(tf.cumsum(ends, axis=-1) - ends, 0)
+    padding_mask = until_stop(token_ids, padding_mask, stop_token_ids)
     return {"token_ids": token_ids, "padding_mask": padding_mask}

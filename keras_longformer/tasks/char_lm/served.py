@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from keras_longformer.tasks.char_lm import generation
 
+MAX_NEW_TOKENS = 256
+
 
 class PromptAnswer:
     """Prompts, string `(b,)`, gone on with.
@@ -22,16 +24,17 @@ class PromptAnswer:
 
     Args:
         task: a `LongformerCharLM` with a preprocessor, whose `sampler` chooses.
-        max_new_tokens: int.
+        max_new_tokens: int, by default 256.
 
     Raises:
         ValueError: no preprocessor, or a sampler that looks at several tokens
             at once.
     """
 
+    options = ()
     probe = ("a", "b c", "once upon a time " * 5)
 
-    def __init__(self, task, max_new_tokens):
+    def __init__(self, task, max_new_tokens=None):
         if task.preprocessor is None:
             raise ValueError(
                 f"'{task.name}' has no preprocessor to turn texts into token "
@@ -54,7 +57,7 @@ class PromptAnswer:
             )
         self.task = task
         self.sampler = sampler
-        self.max_new_tokens = max_new_tokens
+        self.max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self.repeats = isinstance(sampler, keras_hub.samplers.GreedySampler)
         alphabet = task.preprocessor.tokenizer.get_vocabulary()
         kept = (

@@ -59,7 +59,12 @@ ROBERTA_TOKENS = {
 }
 # Those that add nothing of their own to what `tokenizer.json` says.
 PLAIN = ("PreTrained", "PreTrainedTokenizer", "TokenizersBackend", "GPT2")
-MODEL_TYPES = {"roberta": "Roberta", "longformer": "Longformer"}
+MODEL_TYPES = {
+    "roberta": "Roberta",
+    "longformer": "Longformer",
+    "led": "LED",
+    "bart": "Bart",
+}
 
 
 def read_files(files: Mapping[str, str]) -> dict | None:

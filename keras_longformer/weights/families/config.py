@@ -109,7 +109,6 @@ def problems(
         keys, fixed, activation_key: a `Family`'s.
     """
     numbers = {theirs: default for _, theirs, default in keys}
-    numbers["max_position_embeddings"] = None
     missing = [
         name
         for name, default in numbers.items()

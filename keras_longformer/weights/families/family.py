@@ -10,6 +10,7 @@ from keras_longformer.weights import names
 from keras_longformer.weights.families import config as config_keys
 from keras_longformer.weights.families.sizes import problems_with_sizes
 from keras_longformer.weights.lazy import LazyArray
+from keras_longformer.weights.lengthen import POSITION_TABLE
 
 DEFAULT_WINDOW_SIZE = 512  # both LongformerConfig's and the released model's.
 
@@ -48,6 +49,7 @@ class Family:
         shared_heads: modules that heads of several kinds have, which only
             `architectures` tells apart.
         heads_drop: bool, whether `classifier_dropout` counts.
+        position_table: str, our name of the encoder's positions.
     """
 
     model_types: tuple[str, ...]
@@ -69,6 +71,7 @@ class Family:
     head_activations: tuple[tuple[str, str, str], ...] = ()
     shared_heads: tuple[str, ...] = ("classifier",)
     heads_drop: bool = True
+    position_table: str = POSITION_TABLE
 
     def position_offset(self, keywords: Mapping) -> int:
         """Returns the number of rows before the first position's.
@@ -140,16 +143,21 @@ class Family:
         keywords["activation"] = config_keys.ACTIVATIONS[
             config.get(self.activation_key, "gelu")
         ]
-        keywords["position_rule"] = self.position_rule
-        keywords["max_sequence_length"] = config[
-            "max_position_embeddings"
-        ] - self.position_offset(keywords)
+        keywords |= self._positions_said(config, keywords)
         window_size = config.get(self.window_key, DEFAULT_WINDOW_SIZE)
         is_list = isinstance(window_size, (list, tuple))
         if is_list and len(set(window_size)) == 1:
             window_size = window_size[0]
         keywords["window_size"] = window_size
         return keywords
+
+    def num_layers(self, keywords: Mapping) -> int:
+        """Returns what `to_ours` takes, of our backbone's keywords."""
+        return keywords["num_layers"]
+
+    def num_heads(self, keywords: Mapping) -> int:
+        """Returns what `to_ours` takes, of our backbone's keywords."""
+        return keywords["num_heads"]
 
     def to_config(
         self,
@@ -257,7 +265,9 @@ class Family:
                 ours[theirs] = array
             for entry in table.get(theirs, ()):
                 ours[entry.ours] = array.map(
-                    lambda array, entry=entry: entry.to_ours(array, num_heads)
+                    lambda array, entry=entry: entry.to_ours(
+                        array, self._heads_of(entry, num_heads)
+                    )
                 )
         return ours
 
@@ -322,12 +332,15 @@ class Family:
             shape = tuple(shape_of(name))
             transposed = shape[::-1] if spelling.is_transposed else shape
             shapes[spelling.name] = transposed
-        problems = problems_with_sizes(self, keywords, shapes)
+        problems = self._problems_with_sizes(keywords, shapes)
         if problems:
             raise ValueError(
                 f"config.json and the weights of '{source}' are not of one "
                 "model:\n  " + "\n  ".join(problems)
             )
+
+    def _problems_with_sizes(self, keywords, shapes):
+        return problems_with_sizes(self, keywords, shapes)
 
     def _spellings(self, arrays):
         anchor = f"{self.embeddings[0][1]}.weight"
@@ -342,9 +355,7 @@ class Family:
         is_task = any(s.has_prefix for s in spellings.values())
         heads = {theirs.split(".")[0] for _, theirs, _ in head_modules}
         wanted = {entry.theirs for entry in names.entries(head_modules)}
-        wanted |= {
-            second for second, _ in self.tied if second.split(".")[0] in heads
-        }
+        wanted |= self._wanted_copies(heads)
         tied = {second for second, _ in self.tied}
         spelled, not_floats = {}, []
         is_float = getattr(arrays, "is_float", lambda name: True)
@@ -390,16 +401,37 @@ class Family:
                 )
         return spelled
 
+    def _wanted_copies(self, heads):
+        """Names of weights stored twice that these heads' modules have."""
+        return {
+            second for second, _ in self.tied if second.split(".")[0] in heads
+        }
+
+    def _heads_of(self, entry, num_heads):
+        """How many heads the layer of a weight has."""
+        return num_heads
+
+    def _positions_said(self, config, keywords):
+        """Keywords of positions, of a config and the other keywords."""
+        rows = config["max_position_embeddings"]
+        return {
+            "position_rule": self.position_rule,
+            "max_sequence_length": rows - self.position_offset(keywords),
+        }
+
+    def _needed_keys(self):
+        """Rows as those of `keys`, with those that have no row of ours."""
+        return (*self.keys, ("", "max_position_embeddings", None))
+
     def _known_keys(self):
-        keys = {theirs for _, theirs, _ in self.keys}
+        keys = {theirs for _, theirs, _ in self._needed_keys()}
         keys |= {theirs for theirs, _ in self.fixed} | set(self.no_effect)
-        keys |= {self.window_key, self.activation_key}
-        return frozenset(keys | {"max_position_embeddings"})
+        return frozenset(keys | {self.window_key, self.activation_key})
 
     def _check(self, config, source):
         wrong = config_keys.problems(
             config,
-            keys=self.keys,
+            keys=self._needed_keys(),
             fixed=self.fixed,
             activation_key=self.activation_key,
         )

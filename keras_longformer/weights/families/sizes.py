@@ -1,5 +1,6 @@
 """What a config says of an encoder's sizes, against the file's arrays."""
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 
 
@@ -15,24 +16,13 @@ def problems_with_sizes(
         keywords: mapping, what `Family.to_keywords` made of the config.
         shapes: mapping of PyTorch's name to the shape that it has there.
     """
-    problems = []
-    number = family.layer_path.split("{}")[0]
-    layers = {
-        int(name.removeprefix(number).split(".")[0])
-        for name in shapes
-        if name.startswith(number)
-        and name.removeprefix(number).split(".")[0].isdecimal()
-    }
-    said = keywords["num_layers"]
-    if layers and said != max(layers) + 1:
-        problems.append(
-            f"num_hidden_layers={said}, and the weights have "
-            f"{max(layers) + 1} layers"
-        )
+    problems = problems_with_layers(
+        "num_hidden_layers", keywords["num_layers"], family.layer_path, shapes
+    )
     words, positions, types = (row[1] for row in family.embeddings[:3])
     first = family.layer_path.format(0)
     rows = keywords["max_sequence_length"] + family.position_offset(keywords)
-    for key, value, name, axis in (
+    table = (
         ("vocab_size", keywords["vocabulary_size"], words, 0),
         ("hidden_size", keywords["hidden_dim"], words, 1),
         ("max_position_embeddings", rows, positions, 0),
@@ -43,7 +33,45 @@ def problems_with_sizes(
             f"{first}.intermediate.dense",
             0,
         ),
-    ):
+    )
+    return problems + problems_with_shapes(table, shapes)
+
+
+def problems_with_layers(
+    key: str, said: int, path: str, shapes: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Returns a sentence where the weights have other layers than are said.
+
+    Args:
+        key: str, theirs, which says it.
+        said: int, how many.
+        path: str, where they stand, `{}` for the layer's number.
+        shapes: mapping of PyTorch's name to the shape that it has there.
+    """
+    number = path.split("{}")[0]
+    layers = {
+        int(name.removeprefix(number).split(".")[0])
+        for name in shapes
+        if name.startswith(number)
+        and name.removeprefix(number).split(".")[0].isdecimal()
+    }
+    if not layers or said == max(layers) + 1:
+        return []
+    return [f"{key}={said}, and the weights have {max(layers) + 1} layers"]
+
+
+def problems_with_shapes(
+    table: Iterable[tuple[str, int, str, int]],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> list[str]:
+    """Returns a sentence for each weight of another size than is said.
+
+    Args:
+        table: rows (key, size, module, axis of its weight).
+        shapes: mapping of PyTorch's name to the shape that it has there.
+    """
+    problems = []
+    for key, value, name, axis in table:
         shape = shapes.get(f"{name}.weight", ())
         if len(shape) == 2 and shape[axis] != value:
             what = "rows" if axis == 0 else "columns"
