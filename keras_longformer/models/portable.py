@@ -22,6 +22,9 @@ _FLOAT32 = "float32"
 class PortableModel:
     """Exports to other runtimes; a mixin before a `keras.Model`."""
 
+    # Why a model has no such file, and what to do instead.
+    not_portable = None
+
     @property
     def output_name(self):
         """What a file calls the output of a model that returns one tensor."""
@@ -150,6 +153,8 @@ class PortableModel:
         }
 
     def _check_portable(self, path, format, input_signature, kwargs):
+        if self.not_portable is not None:
+            raise ValueError(f"'{self.name}': {self.not_portable}")
         ending = portable.FORMATS[format]
         if not path.endswith(ending):
             raise ValueError(

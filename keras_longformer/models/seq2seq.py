@@ -16,6 +16,7 @@ from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.models.layer_options import per_layer
 from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
+from keras_longformer.models.portable import PortableModel
 from keras_longformer.ops.attention import check_window_size
 from keras_longformer.weights.families import LED
 
@@ -27,8 +28,14 @@ OPTIONAL_MASKS = {
 }
 
 
-class Seq2SeqInputs:
+class Seq2SeqInputs(PortableModel):
     """Lets masks be left out; a mixin before a `keras.Model`."""
+
+    not_portable = (
+        "an encoder with a decoder writes in a loop, with a cache, which a file "
+        "of ONNX's or OpenVINO's would have none of. "
+        "`keras_longformer.export_saved_model` exports the whole search."
+    )
 
     def __call__(self, inputs, *args, **kwargs):
         if isinstance(inputs, dict):

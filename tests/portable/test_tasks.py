@@ -14,7 +14,8 @@ LONG = 160  # Beyond a window and a chunk.
 
 
 # That of texts is below, and in test_tokenizer_files.py.
-KINDS = [k.name for k in table.KINDS if k.name != "text_classification"]
+BESIDES = ("text_classification", "summarization")
+KINDS = [k.name for k in table.KINDS if k.name not in BESIDES]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -36,6 +37,13 @@ def test_equals_the_model(tmp_path, name):
     # Rows as long as they may be, which the small preprocessor's are not.
     inputs = task.example_inputs(2, LONG - 3, np.random.default_rng(5))
     files.assert_same(files.run(opened, inputs), {output: task(inputs)})
+
+
+def test_what_writes_in_a_loop_is_refused(tmp_path):
+    task = table.BY_NAME["summarization"].make(num_layers=1)
+    for model in (task, task.backbone):
+        with pytest.raises(ValueError, match="writes in a loop"):
+            model.export(tmp_path / "summaries.onnx", format="onnx")
 
 
 @pytest.mark.slow

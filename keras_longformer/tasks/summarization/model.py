@@ -30,7 +30,7 @@ from keras_longformer.weights.names import LOGITS_BIAS
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerSeq2SeqLM(
-    LongformerTask, Seq2SeqInputs, keras_hub.models.Seq2SeqLM
+    Seq2SeqInputs, LongformerTask, keras_hub.models.Seq2SeqLM
 ):
     """Writes a text about a long document, such as its summary.
 
