@@ -5,6 +5,7 @@ says what is missing on the machine, never a package of the extra `test`.
 """
 
 import collections
+import pathlib
 import platform
 import re
 import sys
@@ -22,6 +23,14 @@ def _without_data():
     return not SHARED_DATA.is_dir()
 
 
+def _without(flag):
+    """Whether the processor lacks it: else it was left out by mistake."""
+    try:
+        return f" {flag}" not in pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return True
+
+
 # Pattern of a reason, whether it may be one here.
 ALLOWED = {
     r"there is no test data at": _without_data,
@@ -31,11 +40,15 @@ ALLOWED = {
     r"there is no openssl": _anywhere,
     # Its protobuf goes with no sentencepiece of now.
     r"there is no apache-beam": _anywhere,
+    # 180 MB for one test.
+    r"there is no openvino": _anywhere,
     # Its project `longformer` is in no package.
     r"there is no MODEL_GARDEN": _anywhere,
     r"No C\+\+ compiler found": _anywhere,
     r"the compiler has no sanitizers": _anywhere,
     r"this machine has no (avx2|avx512)$": _anywhere,
+    r"this machine has no avx512_bf16$": lambda: _without("avx512_bf16"),
+    r"this machine has no amx$": lambda: _without("amx_bf16"),
     r"this TensorFlow is made without CUDA": lambda: not X86_LINUX,
     # The records are of one version of each.
     r"no record for TensorFlow": _anywhere,

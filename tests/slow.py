@@ -41,7 +41,7 @@ PATTERNS = [
     r"byte_pair/test_exactness\.py::test_special_tokens_in_text\[\w+-("
     r"contractions|whitespace)",
     # Examples that are a part of others, or repeat a test.
-    r"test_examples\.py::test_runs\[(README\.md 2|.*(training_windows|"
+    r"test_examples\.py::test_runs\[(docs/tasks\.md 0|.*(training_windows|"
     r"distribution_strategy|enable_lora|predict_windows) 0)",
     r"test_served_equals_predicted\.py::test_(pairs_have_two|a_subclass_that_mar)",
     r"test_token_types\.py::test_they_are_served_and_kept",

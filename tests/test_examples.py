@@ -1,4 +1,4 @@
-"""The Python of README.md and of docstrings runs as it is written.
+"""The Python of README.md, of docs/ and of docstrings runs as it is written.
 
 Each block runs in a folder of its own, with the names that it may take for
 granted, on a checkpoint of one layer in the place of RoBERTa's. Numbers of a
@@ -68,6 +68,17 @@ OWN_PROCESS = {
 SLOW = re.compile(r"keras_longformer/tasks/\w+/model\.py Longformer\w+ 0")
 
 
+PAGES = [
+    "README.md",
+    "docs/attention.md",
+    "docs/checkpoints.md",
+    "docs/serving.md",
+    "docs/tasks.md",
+]
+# Whose blocks go on where the one before ended.
+TOGETHER = {"docs/attention.md"}
+
+
 def blocks_of(text):
     found = re.findall(r"^( *)```python\n(.*?)^ *```", text, re.M | re.S)
     return [textwrap.dedent(block) for _, block in found]
@@ -84,9 +95,13 @@ def docstrings(path):
 
 def all_blocks():
     blocks = {}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for i, block in enumerate(blocks_of(readme)):
-        blocks[f"README.md {i}"] = block
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        found = blocks_of(text)
+        if page in TOGETHER:
+            found = ["\n".join(found)]
+        for i, block in enumerate(found):
+            blocks[f"{page} {i}"] = block
     for path in sorted((ROOT / "keras_longformer").rglob("*.py")):
         for name, text in docstrings(path):
             for i, block in enumerate(blocks_of(text)):
@@ -217,7 +232,7 @@ def test_what_cannot_run_is_there():
 
 
 @pytest.mark.parametrize("name", [marked(name) for name in BLOCKS])
-def test_runs(name, folder, checkpoint, request):
+def test_runs(name, folder, checkpoint, request, capsys):
     block = BLOCKS[name]
     for real, little in SMALL.items():
         block = re.sub(rf"\b{real}\b", little, block)
@@ -242,3 +257,7 @@ def test_runs(name, folder, checkpoint, request):
         namespace |= {k: v for k, v in vars(module).items() if k[:2] != "__"}
     namespace |= names_for(block)
     exec(compile(block, name, "exec"), namespace)
+    # What a page says is printed.
+    said = re.findall(r"^print\(.*\n((?:# .*\n)+)", block, re.M)
+    said = "".join(said).replace("# ", "")
+    assert said in capsys.readouterr().out

@@ -20,6 +20,7 @@ FLOORS = {
     "training": 4,
     "models": 4,
     "layers": 3,
+    "portable": 3,
     "ops": 2,
     "tokenizers": 2,
     "text": 1,

@@ -1,5 +1,8 @@
 """The front door: a name that comes or goes is a decision, made here."""
 
+import subprocess
+import sys
+
 import keras_longformer
 
 NAMES = """
@@ -54,3 +57,23 @@ def test_names():
 def test_each_says_what_it_is():
     for name in NAMES:
         assert getattr(keras_longformer, name).__doc__, name
+
+
+def test_keras_hub_may_come_after():
+    program = """
+import subprocess
+import sys
+
+import keras_longformer
+import keras_hub
+import keras
+name = "keras_longformer>LongformerBackbone"
+assert keras.saving.get_registered_object(name) is not None
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not run.returncode, run.stderr

@@ -1,13 +1,19 @@
-"""Writes a model as a SavedModel that TF Serving answers raw text with.
+"""Writes a model for servers and other runtimes.
 
     keras-longformer export reviews/model saved_models/reviews
     keras-longformer export reviews/model saved_models/reviews \\
         --over-long windows --bad-texts report --buckets 256 1024 4096
     keras-longformer export path/to/longformer saved_models/vectors \\
         --task LongformerEmbedder --json
+    keras-longformer export reviews/model reviews.onnx --format onnx
 
-Writes the next version, OUTPUT/1, OUTPUT/2, ..., whole or not at all, and
-prints its folder. `keras-longformer verify OUTPUT` checks it.
+A SavedModel answers raw text in TF Serving: the next version, OUTPUT/1,
+OUTPUT/2, ..., is written whole or not at all, and its folder is printed.
+`keras-longformer verify OUTPUT` checks it.
+
+ONNX (and OpenVINO's .xml) take token ids and give the model's numbers, for any
+number of rows and tokens. OUTPUT is the file; its tokenizer lies beside it. It
+is written only if it says in its runtime what the model says.
 """
 
 import argparse
@@ -18,7 +24,18 @@ from keras_longformer.cli.arguments import count
 from keras_longformer.cli.arguments import keywords
 from keras_longformer.cli.arguments import write_result
 
-SUMMARY = "write a SavedModel for TF Serving"
+SUMMARY = "write a SavedModel for TF Serving, or an ONNX file"
+# What an answer's reading is made of: a file of numbers reads no texts.
+_OF_SAVED_MODELS = {
+    "over_long": "truncate",
+    "bad_texts": "fail",
+    "buckets": None,
+    "batch_sizes": None,
+    "class_names": None,
+    "xla": False,
+    "native": False,
+    "served_from": None,
+}
 
 
 def add_arguments(
@@ -26,7 +43,16 @@ def add_arguments(
 ) -> None:
     """Adds this command's arguments."""
     parser.add_argument("preset", metavar="PRESET")
-    parser.add_argument("output", metavar="OUTPUT", help="the model's folder")
+    parser.add_argument(
+        "output", metavar="OUTPUT", help="the model's folder, or the file"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("saved_model", "onnx", "openvino"),
+        default="saved_model",
+        help="(default: %(default)s; the options from --over-long to "
+        "--served-from are for it)",
+    )
     parser.add_argument(
         "--task",
         metavar="NAME",
@@ -90,12 +116,32 @@ def run(given: dict) -> int:
     from keras_longformer.finetune.opening import open_task
     from keras_longformer.serving.export import export_saved_model
 
-    as_json = given.pop("json")
+    as_json, kind = given.pop("json"), given.pop("format")
+    if kind != "saved_model":
+        _check_no_reading(given, kind)
     lengths = keywords(given, "max_sequence_length", "window_size")
     lists = keywords(
         given, "buckets", "batch_sizes", "class_names", "max_new_tokens"
     )
     model = open_task(given.pop("preset"), given.pop("task"), **lengths)
-    folder = export_saved_model(model, given.pop("output"), **given, **lists)
-    write_result({"path": folder, "model": type(model).__name__}, as_json)
+    output = given.pop("output")
+    if kind == "saved_model":
+        path = export_saved_model(model, output, **given, **lists)
+    else:
+        path = model.export(output, format=kind)
+    write_result({"path": path, "model": type(model).__name__}, as_json)
     return 0
+
+
+def _check_no_reading(given, kind):
+    """Raises `ValueError` for options that such a file has nothing for."""
+    unused = [
+        f"--{name.replace('_', '-')}"
+        for name, default in _OF_SAVED_MODELS.items()
+        if given[name] != default
+    ]
+    if unused:
+        raise ValueError(
+            f"--format {kind} writes the model's numbers, which read no "
+            f"texts: {', '.join(unused)} is for SavedModels. Leave it out."
+        )

@@ -59,13 +59,18 @@ def count_positions(rule, token_ids, pad_token_id, segment_ids=None):
 def _counted_before(counts, real, segment_ids):
     """Returns int32 `(b, n)`, what was counted before each token's document.
 
-    `counts` never falls along a row, so that it is the least count of a run
-    of equal segments, less its own first token.
+    That is the count at the first token of a run of equal segments, less its
+    own.
     """
     b, n = tf.shape(segment_ids)[0], tf.shape(segment_ids)[1]
     changes = tf.not_equal(segment_ids[:, 1:], segment_ids[:, :-1])
-    run = tf.cumsum(tf.cast(changes, tf.int32), axis=1)
-    run = tf.pad(run, [[0, 0], [1, 0]]) + n * tf.range(b)[:, None]
-    run = run[:, :n]  # Of no columns, one too many.
-    before = tf.math.unsorted_segment_min(counts - real, run, b * n)
+    first = tf.ones_like(segment_ids[:, :1], tf.bool)
+    begins = tf.concat([first, changes], axis=1)
+    run = tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1
+    run += n * tf.range(b)[:, None]
+    # Each run has one place, and all that begin none share the last: adding
+    # and assigning are the same.
+    place = tf.where(begins, run, b * n)
+    counted = tf.where(begins, counts - real, 0)
+    before = tf.scatter_nd(place[..., None], counted, [b * n + 1])
     return tf.gather(before, run)

@@ -6,6 +6,8 @@ import logging
 import keras
 from keras import ops
 
+from keras_longformer.models.portable import PortableModel
+
 LOGGER = logging.getLogger("keras_longformer")
 
 # Inputs that may be left out of a call's dictionary, and their dtypes. Zeros
@@ -18,7 +20,7 @@ OPTIONAL_INPUTS = {
 }
 
 
-class LongformerInputs:
+class LongformerInputs(PortableModel):
     """Lets inputs be left out, and masks cross `tf.distribute`.
 
     A mixin before a `keras.Model` whose inputs are a dict.

@@ -133,6 +133,30 @@ def rebuild(model, keywords):
     return rebuilt
 
 
+def merged_in_float32(model):
+    """Returns a copy of a model in float32, LoRA's adapters merged.
+
+    Args:
+        model: a backbone or a task with one, not quantized.
+    """
+    backbone = getattr(model, "backbone", model)
+    config = {**backbone.get_config(), "dtype": "float32"}
+    copy = type(backbone).from_config(config)
+    if model is not backbone:
+        own = {"backbone": copy, "preprocessor": model.preprocessor}
+        copy = type(model)(**{**model.get_config(), **own})
+    merged, adapters = weights.merge_adapters(model)
+    arrays = {
+        weight.path: merged.get(
+            id(weight), weight.numpy().astype("float32", copy=False)
+        )
+        for weight in model.weights
+        if id(weight) not in adapters
+    }
+    load_arrays(copy, arrays, model.name)
+    return copy
+
+
 def with_length(preprocessor, sequence_length):
     """A copy of a preprocessor that truncates and pads to another length."""
     pad_to = preprocessor.pad_to

@@ -57,6 +57,37 @@ def find_compiler() -> str:
     )
 
 
+def kernel_sources(
+    compiler: str, say: Callable[[str], None] = print
+) -> dict[str, tuple[str, ...]]:
+    """The kernels' sources that a compiler can take, and their flags.
+
+    Args:
+        compiler: path.
+        say: takes a line where some are left out.
+    """
+
+    def knows(program, flags):
+        with tempfile.TemporaryDirectory() as folder:
+            source = pathlib.Path(folder) / "probe.cc"
+            source.write_text(program, encoding="utf-8")
+            output = f"{folder}/probe.o"
+            try:
+                _call([compiler, *flags, "-c", str(source), "-o", output])
+            except CompilerError:
+                return False
+        return True
+
+    sources, left_out = source_files.kernel_sources(knows)
+    if left_out:
+        say(
+            f"Left out {', '.join(left_out)}: {compiler} does not know such "
+            "instructions. A newer one does (g++ 11, clang++ 12), and "
+            "bfloat16 is faster with them."
+        )
+    return sources
+
+
 def compile_sources(
     sources: dict[str, tuple[str, ...]],
     target: pathlib.Path,
@@ -167,7 +198,7 @@ def build(
                 path = _remove_damaged(stem, folder)
                 if path is None:
                     say(f"Compiling the native kernel with {title} ...")
-                    path = _build(stem, folder, tensorflow, compiler)
+                    path = _build(stem, folder, tensorflow, compiler, say)
         except OSError as error:
             problems.append(f"\n  {folder}: {error.strerror or error}")
             continue
@@ -209,7 +240,7 @@ def _remove_damaged(stem, folder):
     return whole
 
 
-def _build(stem, folder, tensorflow, compiler):
+def _build(stem, folder, tensorflow, compiler, say):
     """Compiles into a folder that is locked; returns the library's path."""
     failed = folder / f"{stem}.failed"
     with tempfile.TemporaryDirectory(
@@ -217,9 +248,10 @@ def _build(stem, folder, tensorflow, compiler):
     ) as temporary:
         library = pathlib.Path(temporary) / "library.so"
         headers = f"-isystem{tensorflow.headers}"
+        sources = kernel_sources(compiler, say)
         try:
             compile_sources(
-                {**source_files.kernel_sources(), "ffi.cc": (headers,)},
+                {**sources, "ffi.cc": (headers,)},
                 library,
                 link_flags=("-shared", "-lpthread"),
                 compiler=compiler,

@@ -41,6 +41,10 @@ def load() -> ctypes.CDLL:
     return _library
 
 
+# What kernels can be compiled for, the slowest first.
+INSTRUCTIONS = ("portable", "avx2", "avx512", "avx512_bf16", "amx")
+
+
 class NotBuiltError(RuntimeError):
     """There is no library that fits."""
 
@@ -52,11 +56,13 @@ def choose_instructions(name: str = "") -> None:
     `KERAS_LONGFORMER_INSTRUCTIONS` does the same on loading.
 
     Args:
-        name: `"portable"`, `"avx2"` or `"avx512"`; `""` takes the fastest
-            that this machine runs.
+        name: one of `INSTRUCTIONS`; `""` takes the fastest that this machine
+            runs. `"avx512_bf16"` and `"amx"` differ from `"avx512"` for
+            bfloat16 alone.
 
     Raises:
-        ValueError: no such instruction set, or this machine lacks it.
+        ValueError: no such instruction set, or this machine lacks it, or the
+            compiler did not know it.
     """
     _choose(load(), name)
 
@@ -115,8 +121,9 @@ def _load(path):
 def _choose(library, name):
     if not library.keras_longformer_choose_instructions(name.encode()):
         raise ValueError(
-            "The instruction set must be 'portable', 'avx2' or 'avx512' and "
-            f"one of this machine's. Received: {name!r}"
+            f"The instruction set must be one of {', '.join(INSTRUCTIONS)}, "
+            "and one that this machine has and the compiler knew. "
+            f"Received: {name!r}"
         )
 
 

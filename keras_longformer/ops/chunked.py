@@ -155,8 +155,8 @@ def _by_phase(tensors, dilation, options):
     if dilation == 1:
         return _attend(tensors, **options)
     b, n = (_size(tensors.query, axis) for axis in (0, 1))
-    padding = -n % dilation
-    steps = (n + padding) // dilation
+    steps = (n + dilation - 1) // dilation
+    padding = steps * dilation - n
     key_mask = tensors.key_mask
     if key_mask is None:
         key_mask = tf.ones((b, n), tf.bool)
@@ -208,14 +208,14 @@ def _attend(tensors, *, reach, causal, **options):
         return one if short else several
 
     g = 0 if tensors.global_key is None else _size(tensors.global_key, 1)
-    spare = -(g + CHUNK_SIZE + left + right) % ROW_MULTIPLE
+    # No negative numbers are divided, which ONNX does towards 0.
+    chunks = (n + CHUNK_SIZE - 1) // CHUNK_SIZE
+    spare = (ROW_MULTIPLE - 1) * (g + CHUNK_SIZE + left + right) % ROW_MULTIPLE
     return _attend_chunks(
         tensors,
-        either(1, -(-n // CHUNK_SIZE)),
+        either(1, chunks),
         either(n, CHUNK_SIZE),
-        either(0, left),
-        either(0, right),
-        either(0, spare),
+        *(either(0, x) for x in (left, right, spare)),
         reach,
         causal,
         **options,

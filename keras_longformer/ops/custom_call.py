@@ -60,16 +60,17 @@ class Value(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """The size of one axis of a value."""
+    """The size of one axis of a value, and a number more."""
 
     value: Value
     number: int
+    more: int = 0
 
 
 def known(size: int | Axis) -> int | Axis:
     """The number that a size is, where it is known."""
     if isinstance(size, Axis) and size.value.shape[size.number] is not None:
-        return size.value.shape[size.number]
+        return size.value.shape[size.number] + size.more
     return size
 
 
@@ -147,9 +148,13 @@ class Body:
             f"dim = {size.number}",
             [size.value],
         )
-        return self._add(
+        value = self._add(
             tf.int32, (1,), f"stablehlo.reshape {value.name}", [value]
         )
+        if not size.more:
+            return value
+        both = [value, self.constant(tf.int32, [size.more])]
+        return self._add(tf.int32, (1,), f"stablehlo.add {_names(both)}", both)
 
     def join(self, parts: Sequence[Value]) -> Value:
         """Adds vectors one after another."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from keras_longformer.ops import chunked
 from keras_longformer.ops import custom_call
 from keras_longformer.ops import dropout
 from keras_longformer.ops import native_cpu
@@ -72,8 +73,8 @@ def reason_against(
     """Says why the kernel cannot do this, or `None` where it can."""
     if query.shape[2] is None:
         return "the number of heads must be known when the graph is made"
-    if return_scores:
-        return "it never holds the scores that it should return"
+    if return_scores and _device() == "CUDA":
+        return "on a GPU it returns no scores"
     if dropout_rate and _device() == "CUDA":
         return "on a GPU it has no attention dropout"
     if has_segments and _device() == "CUDA":
@@ -123,7 +124,7 @@ def window_attention(
     dropout_rate: float = 0.0,
     dropout_seed: tf.Tensor | None = None,
     return_scores: bool = False,
-) -> tf.Tensor:
+) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
     """See `keras_longformer.window_attention`.
 
     Dropout is computed anew for the gradients, and no mask of it kept.
@@ -135,6 +136,18 @@ def window_attention(
     each query and head and some copies of the global keys' gradients. Positions
     add, backward, the size of a head's `position_key` for each head and 1024
     tokens. Results are the same bits every time.
+
+    bfloat16 is multiplied as bfloat16 where the processor does that well, with
+    AMX or AMD's AVX512-BF16, and else as float32; sums and the softmax are
+    float32. See `native/README.md`.
+
+    With `return_scores` the CPU's scores are computed a second time, from the
+    sums of the forward pass: half as much time again, and what writing them
+    takes; no memory but theirs, `b * h * n * (g + window_size + 1)` numbers.
+    The kernel does not differentiate them. Where a loss depends on them, their
+    gradients are those of `chunked`, which then computes them once more at its
+    own cost in time and memory; where it does not, that is found out when it
+    runs, and left out.
 
     In a process with a GPU a call is made for both kinds of device, where the
     CPU's kernel is built, and runs on the one that TensorFlow puts it on. XLA
@@ -192,6 +205,11 @@ def window_attention(
         positions,
         options,
         platforms(query),
+        functools.partial(
+            _chunked_scores, window_size, dilation, causal
+        )
+        if return_scores
+        else None,
     )
 
 
@@ -202,7 +220,9 @@ def _device():
     return "CUDA" if gpu else "CPU"
 
 
-def _attend(tensors, positions, options, platforms):
+def _attend(tensors, positions, options, platforms, scores_again):
+    """Calls the kernels. `scores_again` computes scores that are wanted too,
+    of all tensors, so that TensorFlow can differentiate them."""
     count = len(tensors)
 
     def call(operands, step):
@@ -218,15 +238,16 @@ def _attend(tensors, positions, options, platforms):
 
     @tf.custom_gradient
     def attend(*tensors):
-        output, log_sum = call(tensors, "forward")
+        step = "forward" if scores_again is None else "forward_with_scores"
+        output, log_sum, *scores = call(tensors, step)
         operands, positions = tensors[:count], tensors[count:]
 
-        def backward(output_gradient):
+        def backward(output_gradient, *score_gradients):
             gradients = _first_derivative(
                 lambda *operands: call(operands, "backward"),
                 (*operands, output, log_sum, output_gradient, *positions),
             )
-            return (
+            gradients = [
                 *gradients[:3],
                 None,
                 *gradients[3:5],
@@ -235,11 +256,75 @@ def _attend(tensors, positions, options, platforms):
                 None,
                 None,
                 *gradients[5:],
-            )
+            ]
+            if score_gradients:
+                more = _score_gradients(scores_again, tensors, *score_gradients)
+                for number, gradient in more.items():
+                    gradients[number] += gradient
+            return gradients
 
-        return output, backward
+        return (output, *scores), backward
 
-    return attend(*tensors, *positions)
+    results = attend(*tensors, *positions)
+    return results[0] if scores_again is None else tuple(results)
+
+
+# Places in a call's tensors that scores depend on: query, key, global key,
+# position query and position key.
+_OF_SCORES = (0, 1, 4, 10, 11)
+
+
+def _score_gradients(scores_again, tensors, upstream):
+    """What a loss has of the scores themselves: place -> gradient.
+
+    Most have nothing of them, and TensorFlow then hands over zeros.
+    """
+    places = [place for place in _OF_SCORES if place < len(tensors)]
+    wanted = [tensors[place] for place in places]
+
+    def compute():
+        with tf.GradientTape() as tape:
+            tape.watch(wanted)
+            scores = scores_again(*tensors)
+        return tape.gradient(
+            scores, wanted, upstream, unconnected_gradients="zero"
+        )
+
+    def nothing():
+        return [tf.zeros_like(x) for x in wanted]
+
+    is_used = tf.reduce_any(tf.not_equal(upstream, 0))
+    return dict(zip(places, tf.cond(is_used, compute, nothing), strict=True))
+
+
+def _chunked_scores(window_size, dilation, causal, *tensors):
+    """The scores of a call's tensors by stock TensorFlow."""
+    query, key, value, key_mask, global_key, global_value = tensors[:6]
+    global_mask, segments, global_segments, _, *positions = tensors[6:]
+    position_query, position_key = positions or (None, None)
+
+    def given(x):
+        """What was left out has no elements: see `window_attention`."""
+        return None if 0 in x.shape[:2] else x
+
+    _, scores = chunked.window_attention(
+        query,
+        key,
+        value,
+        window_size=window_size,
+        dilation=dilation,
+        causal=causal,
+        key_mask=given(key_mask),
+        global_key=given(global_key),
+        global_value=given(global_value),
+        global_key_mask=given(global_mask),
+        segment_ids=given(segments),
+        global_segment_ids=given(global_segments),
+        position_query=position_query,
+        position_key=position_key,
+        return_scores=True,
+    )
+    return scores
 
 
 def _first_derivative(function, tensors):

@@ -90,6 +90,40 @@ def forward(
     )
 
 
+def forward_with_scores(
+    body: Body,
+    operands: Sequence[Value],
+    *,
+    reach: int,
+    causal: bool,
+    threshold: int,
+    dilations: Sequence[int],
+) -> list[Value]:
+    """Adds the forward call, and the one that computes probabilities anew.
+
+    Args:
+        body, operands, reach, causal, threshold, dilations: as in `forward`.
+
+    Returns:
+        Its results, and the probabilities before dropout,
+        `(b, h, n, g + 2 * reach + 1)`.
+    """
+    options = dict(
+        reach=reach, causal=causal, threshold=threshold, dilations=dilations
+    )
+    output, log_sum = forward(body, operands, **options)
+    query, global_key = operands[0], operands[4]
+    b, n, h, _ = _sizes(query)
+    columns = Axis(global_key, 1, 2 * reach + 1)
+    scores = body.call(
+        "keras_longformer_window_attention_scores",
+        _attributes(**options),
+        [*operands[:10], log_sum, *operands[10:]],
+        [(query.dtype, (b, h, n, columns))],
+    )
+    return [output, log_sum, *scores]
+
+
 def backward(
     body: Body,
     operands: Sequence[Value],

@@ -19,11 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_longformer.tasks.reading import Examples
+from keras_longformer.tasks.examples import Examples
 
-BATCH_SIZE = 32  # Keras's.
-# Of at most so many batches, drawn at random, the texts are sorted by length.
-GROUP = 50
 RAN_OUT = "Your input ran out of data"
 # What `tf.debugging.Assert` of one string says within `tf.data`.
 ASSERTED = re.compile(
@@ -44,53 +41,16 @@ def kind_of(x) -> str:
 
 def batches_of(
     examples: Examples,
-    batch_size: int | None,
-    shuffle,
+    rows: tf.data.Dataset,
     prepare: Callable,
-    order: np.ndarray | None = None,
-    by_length: bool = True,
 ) -> tf.data.Dataset:
     """Returns what is in memory in batches.
 
-    Shuffled texts come in batches of like length, which need little padding:
-    of a quarter of the batches, at most 50, that are drawn at random the texts
-    are sorted by length, in steps of a fifth and not below 256 bytes, and then
-    the batches are shuffled. Other texts are together in each epoch.
-
     Args:
         examples: those.
-        batch_size: int; by default Keras's.
-        shuffle: bool, whether anew for each epoch; or `"batch"`, which
-            shuffles whole batches.
+        rows: the indices of each batch, int64 `(b,)`.
         prepare: function of `x`, `y` and `sample_weight`, to what Keras takes.
-        order: int `(num,)`, the order in which they come; by default theirs.
-        by_length: bool, whether shuffled texts are sorted so.
     """
-    size = BATCH_SIZE if batch_size is None else int(batch_size)
-    count = -(-examples.num // size)
-    rows = tf.data.Dataset.range(examples.num)
-    if order is not None:
-        rows = tf.data.Dataset.from_tensor_slices(order)
-    lengths = None
-    if shuffle and shuffle != "batch":
-        rows = rows.shuffle(examples.num)
-        group = min(count // 4, GROUP)
-        lengths = examples.lengths() if by_length and group > 1 else None
-    if lengths is not None:
-        # What is padded alike stays shuffled: `argsort` is stable.
-        steps = np.floor(4 * np.log2(np.maximum(lengths, 256)))
-        lengths = tf.constant(steps.astype(np.int32))
-        rows = rows.batch(group * size).map(
-            lambda i: tf.gather(i, tf.argsort(tf.gather(lengths, i)))
-        )
-        rows = rows.unbatch()
-    rows = rows.batch(size)
-    if lengths is not None:
-        rows = rows.shuffle(min(count, GROUP))
-        cardinality = tf.data.experimental.assert_cardinality(count)
-        rows = rows.apply(cardinality)
-    elif shuffle == "batch":
-        rows = rows.shuffle(count)
 
     def look_up(indices):
         parts = tf.nest.map_structure(
@@ -100,25 +60,6 @@ def batches_of(
         return prepare(*parts)
 
     return prepared(rows, look_up)
-
-
-def longest_first(
-    examples: Examples, batch_size: int | None
-) -> np.ndarray | None:
-    """Returns an order with little padding, int64 `(num,)`: what is too much
-    for the memory comes first. `None` where it would make no difference."""
-    size = BATCH_SIZE if batch_size is None else int(batch_size)
-    lengths = examples.lengths() if examples.num > size else None
-    return None if lengths is None else np.argsort(-lengths, kind="stable")
-
-
-def restored(outputs, order: np.ndarray):
-    """Returns outputs, arrays or ragged tensors, in the order of before."""
-    back = np.argsort(order)
-    return keras.tree.map_structure(
-        lambda t: t[back] if isinstance(t, np.ndarray) else tf.gather(t, back),
-        outputs,
-    )
 
 
 def mapped(dataset: tf.data.Dataset, prepare: Callable) -> tf.data.Dataset:

@@ -5,10 +5,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.tasks import batches
+from keras_longformer.tasks.by_length import restored
 from keras_longformer.tasks.class_labels import Classes
 from keras_longformer.tasks.labels import Labels
 from keras_longformer.tasks.reading import check_elements
 from keras_longformer.tasks.reading import read_examples
+from keras_longformer.tasks.source import Plan
 from keras_longformer.tasks.source import Source
 from keras_longformer.tasks.source import class_weigher
 from keras_longformer.tasks.variables import make_variables
@@ -49,6 +51,7 @@ class FitsTexts:
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
+        tokens_per_batch=None,
     ):
         """Keras' `fit` on raw texts.
 
@@ -101,6 +104,12 @@ class FitsTexts:
                 other (an embedder's "ranking"), they are not. `"batch"`: whole
                 batches of texts, as they come. Other batches keep their order.
             validation_batch_size: int; by default `batch_size`.
+            tokens_per_batch: int, instead of `batch_size`: a batch is as many
+                texts of like length as fit into so many tokens, padding
+                included, few long or many short ones, also of
+                `validation_data`. Memory and time of a step are then nearly
+                the same in all of them. As each step is the mean over its
+                batch, a short text weighs less than a long one.
 
         Returns:
             Keras' `History`.
@@ -121,6 +130,7 @@ class FitsTexts:
         if shuffle:
             agree_on_order(self.distribute_strategy)
         if self.preprocessor is None:
+            _refuse_tokens_per_batch(tokens_per_batch)
             self._check_packed(y)
             return keras.Model.fit(
                 self,
@@ -148,12 +158,14 @@ class FitsTexts:
             held_out.check_epochs(epochs - initial_epoch, validation_steps)
         self._fitted_on(source.structure())
         weigh = class_weigher(self, class_weight, sample_weight)
-        data = source.batches(batch_size, shuffle, weigh)
+        data, _ = source.batches(
+            Plan(batch_size, tokens_per_batch, shuffle), weigh
+        )
         if held_out is not None:
-            size = validation_batch_size
-            if size is None and held_out.examples is not None:
-                size = batch_size
-            options["validation_data"] = held_out.batches(size)
+            plan = Plan(validation_batch_size)
+            if plan.batch_size is None and held_out.examples is not None:
+                plan = Plan(batch_size, tokens_per_batch)
+            options["validation_data"], _ = held_out.batches(plan)
         make_variables(self, data, is_training=True)
         streams = source.stream, held_out and held_out.stream
         with batches.plain_errors(data, steps_per_epoch, *streams):
@@ -170,9 +182,13 @@ class FitsTexts:
         steps=None,
         callbacks=None,
         return_dict=False,
+        tokens_per_batch=None,
         **kwargs,
     ):
-        """Keras' `evaluate`, on what `fit` takes."""
+        """Keras' `evaluate`, on what `fit` takes, in the order given.
+
+        With `tokens_per_batch` texts in memory come by length: see `fit`.
+        """
         options = {
             "verbose": verbose,
             "steps": steps,
@@ -182,6 +198,7 @@ class FitsTexts:
         }
         # Keras evaluates what `fit` made of `validation_data`.
         if self.preprocessor is None or kwargs.get("_use_cached_eval_dataset"):
+            _refuse_tokens_per_batch(tokens_per_batch)
             if not kwargs:
                 self._check_packed(y)
                 x = self._checked_dataset(x)
@@ -194,30 +211,44 @@ class FitsTexts:
                 **options,
             )
         source = self._source("evaluate", x, y, sample_weight)
-        data = source.batches(batch_size)
+        data, _ = source.batches(Plan(batch_size, tokens_per_batch))
         make_variables(self, data, is_training=False)
         with batches.plain_errors(data, steps, source.stream):
             return keras.Model.evaluate(self, data, **options)
 
     @says_lost_workers
     def predict(
-        self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
+        self,
+        x,
+        batch_size=None,
+        verbose="auto",
+        steps=None,
+        callbacks=None,
+        tokens_per_batch=None,
     ):
         """Keras' `predict`, on the texts that `fit` takes.
 
         Texts in memory go through the model sorted by length, where what it
         gives is no longer for longer texts; what comes back is in their order.
+        `tokens_per_batch` is as for `fit`.
         """
         options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
         if self.preprocessor is None:
+            _refuse_tokens_per_batch(tokens_per_batch)
             return keras.Model.predict(
                 self, x, batch_size=batch_size, **options
             )
         source = self._source("predict", x)
-        order = None
-        if not (callbacks or steps or _grows(self)):
-            order = source.order(batch_size)
-        data = source.batches(batch_size, order=order)
+        may_reorder = not (callbacks or steps or _grows(self))
+        if tokens_per_batch is not None and not may_reorder:
+            raise ValueError(
+                "With `tokens_per_batch` texts go through the model by length, "
+                "which `steps` and `callbacks` would see, and outputs that are "
+                "longer for longer texts. Give `batch_size`."
+            )
+        data, order = source.batches(
+            Plan(batch_size, tokens_per_batch, may_reorder=may_reorder)
+        )
         # Keras would widen one graph for both to tensors of unknown rank.
         ranks = [spec.shape.rank for spec in tf.nest.flatten(data.element_spec)]
         if ranks != getattr(self, "_predicted_ranks", ranks):
@@ -225,7 +256,7 @@ class FitsTexts:
         self._predicted_ranks = ranks
         with batches.plain_errors(data, steps, source.stream):
             outputs = keras.Model.predict(self, data, **options)
-        return outputs if order is None else batches.restored(outputs, order)
+        return outputs if order is None else restored(outputs, order)
 
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, **kwargs
@@ -378,3 +409,12 @@ def _grows(model):
     return any(
         size is None for output in model.outputs for size in output.shape[1:]
     )
+
+
+def _refuse_tokens_per_batch(tokens_per_batch):
+    if tokens_per_batch is not None:
+        raise ValueError(
+            "`tokens_per_batch` counts the tokens of texts, and this model has "
+            "no preprocessor that reads any. Give `batch_size`. Received: "
+            f"tokens_per_batch={tokens_per_batch}."
+        )

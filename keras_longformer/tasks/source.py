@@ -1,18 +1,42 @@
 """What a method of a task was given, and the batches that it makes."""
 
 import functools
+import typing
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_longformer.tasks import batches
+from keras_longformer.tasks.by_length import longest_first
+from keras_longformer.tasks.by_length import padded_widths
+from keras_longformer.tasks.by_length import shuffled_batches
+from keras_longformer.tasks.by_length import token_batches
 from keras_longformer.tasks.reading import check_elements
+
+BATCH_SIZE = 32  # Keras's.
 
 TWO_WEIGHTS = (
     "Give `class_weight` or `sample_weight`, not both: multiply the second by "
     "the weights of the classes."
 )
+
+
+class Plan(typing.NamedTuple):
+    """How what is in memory becomes batches.
+
+    Attributes:
+        batch_size: int, examples in each; by default Keras's.
+        tokens_per_batch: int, tokens in each, padding included, instead.
+        shuffle: bool, whether anew for each epoch; or `"batch"`, which
+            shuffles whole batches.
+        may_reorder: bool, whether what is not shuffled may come by length.
+    """
+
+    batch_size: int | None = None
+    tokens_per_batch: int | None = None
+    shuffle: bool | str = False
+    may_reorder: bool = False
 
 
 class Source:
@@ -100,37 +124,82 @@ class Source:
 
         return prepare
 
-    def order(self, batch_size):
-        """Returns the order, int `(num,)`, in which what is in memory takes
-        the least padding, or `None`: as it comes."""
-        if self.examples is None:
-            return None
-        return batches.longest_first(self.examples, batch_size)
+    def batches(self, plan, weigh=None):
+        """Returns a `tf.data.Dataset` of what Keras takes.
 
-    def batches(self, batch_size, shuffle=False, weigh=None, order=None):
-        """Returns a `tf.data.Dataset` of what Keras takes."""
-        if self.examples is None and batch_size is not None:
-            raise ValueError(
-                "`batch_size` is for texts in memory: these are batches "
-                f"already. Received: batch_size={batch_size} and "
-                f"{type(self.given).__name__}."
-            )
+        Args:
+            plan: a `Plan`.
+            weigh: function of `data` and `sample_weight`, to `data`.
+
+        Returns:
+            It, and the order in which what is in memory comes, int `(num,)`,
+            or `None`: as it was given, or shuffled.
+        """
         prepare = self.prepare(weigh)
         if self.examples is not None:
-            return batches.batches_of(
-                self.examples,
-                batch_size,
-                shuffle,
-                prepare,
-                order,
-                self.task.batches_by_length,
-            )
+            rows, order = self._rows(plan)
+            return batches.batches_of(self.examples, rows, prepare), order
+        for name in ("batch_size", "tokens_per_batch"):
+            if getattr(plan, name) is not None:
+                raise ValueError(
+                    f"`{name}` is for texts in memory: these are batches "
+                    f"already. Received: {name}={getattr(plan, name)} and "
+                    f"{type(self.given).__name__}."
+                )
         if self.stream is None:
-            return batches.mapped(self.data, prepare)
-        self.stream.shuffle = bool(shuffle)
-        return batches.prepared(
+            return batches.mapped(self.data, prepare), None
+        self.stream.shuffle = bool(plan.shuffle)
+        data = batches.prepared(
             self.data, lambda *element: prepare(*self.stream.parts(element))
         )
+        return data, None
+
+    def _rows(self, plan):
+        """The indices of each batch, and the order, or `None`."""
+        num = self.examples.num
+        is_free = self.task.batches_by_length
+        if plan.tokens_per_batch is not None:
+            widths = self._widths(plan)
+            is_shuffled = bool(plan.shuffle)
+            rows = token_batches(widths, plan.tokens_per_batch, is_shuffled)
+            return rows, None if is_shuffled else longest_first(widths)
+        size = BATCH_SIZE if plan.batch_size is None else int(plan.batch_size)
+        if plan.shuffle and plan.shuffle != "batch":
+            lengths = self.examples.lengths() if is_free else None
+            return shuffled_batches(num, size, lengths), None
+        order = None
+        if plan.may_reorder and num > size:
+            lengths = self.examples.lengths()
+            order = None if lengths is None else longest_first(lengths)
+        rows = tf.data.Dataset.range(num)
+        if order is not None:
+            rows = tf.data.Dataset.from_tensor_slices(order)
+        rows = rows.batch(size)
+        if plan.shuffle:
+            rows = rows.shuffle(-(-num // size))
+        return rows, order
+
+    def _widths(self, plan):
+        """How many tokens each example is, padding included: int `(num,)`."""
+        if plan.batch_size is not None:
+            raise ValueError(
+                "Give `batch_size` or `tokens_per_batch`, not both. Received: "
+                f"batch_size={plan.batch_size}, "
+                f"tokens_per_batch={plan.tokens_per_batch}."
+            )
+        if plan.shuffle == "batch" or not self.task.batches_by_length:
+            raise ValueError(
+                "`tokens_per_batch` puts texts of like length into a batch, "
+                'which `shuffle="batch"` forbids, and an objective that tells '
+                "the texts of a batch from each other. Give `batch_size`."
+            )
+        if self.task.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError(
+                "With `tokens_per_batch` batches are of any number of texts, "
+                "which several replicas cannot share out evenly. Give "
+                "`batch_size`."
+            )
+        return padded_widths(self.task.preprocessor, self.examples)
 
     def _refuse_besides(self, y, sample_weight):
         for name, value in (("y", y), ("sample_weight", sample_weight)):

@@ -172,6 +172,17 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
         """
         raise NotImplementedError
 
+    def tokenizer_json(self, max_sequence_length: int) -> str | None:
+        """Returns the text of a `tokenizer.json`, or `None`: it has no such.
+
+        That is the file of the package `tokenizers`, which pads to the longest
+        row of a batch and cuts off.
+
+        Args:
+            max_sequence_length: int, the most tokens of a row.
+        """
+        return None
+
 
 def check_tokenizer(tokenizer) -> None:
     """Raises for what no preprocessor can read with.

@@ -96,6 +96,31 @@ def as_json(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
+def limited_json(content: Mapping, owner: object, longest: int) -> str:
+    """Returns the text of a `tokenizer.json` that cuts and fills rows up.
+
+    Args:
+        content: mapping, what it says of all else.
+        owner: the tokenizer.
+        longest: int, the most tokens of a row.
+    """
+    cut = {
+        "direction": "Right",
+        "max_length": longest,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
+    fill = {
+        "strategy": "BatchLongest",
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": int(owner.pad_token_id),
+        "pad_type_id": 0,
+        "pad_token": owner.pad_token,
+    }
+    return as_json({**content, "truncation": cut, "padding": fill})
+
+
 def special_tokens_map(owner: object, names, added_tokens) -> dict:
     """Returns `special_tokens_map.json`'s content.
 

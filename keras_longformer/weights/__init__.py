@@ -23,6 +23,7 @@ the table of their heads' names (`head_modules`).
 from keras_longformer.weights.adapted import (
     check_not_quantized as check_not_quantized,
 )
+from keras_longformer.weights.adapted import merge_adapters as merge_adapters
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
 from keras_longformer.weights.assign import without as without

@@ -8,6 +8,8 @@ A text classifier of 2 layers, width 128, window 256, on texts of 50 to 4,000
 tokens, of all orders of magnitude alike. By turns:
     like lengths   `fit` on texts in memory, which puts texts of like length
                    into a batch and pads it to a length of four per doubling
+    tokens per batch   as many texts of like length as fit into the tokens of
+                   a batch of full rows
     as they come   `fit` on the same texts in a `tf.data.Dataset` of batches
     full rows      `fit` on as many tokens in texts of 4,000
 and `predict` of the same. Times are medians of CPU-seconds, graphs already
@@ -79,10 +81,14 @@ def calls_of(classifier, texts) -> dict:
     dataset = tf.data.Dataset.from_tensor_slices((mixed, labels(mixed)))
     dataset = dataset.batch(BATCH)
     size = max(1, BATCH * sum(map(len, mixed)) // (len(mixed) * LONGEST))
+    tokens = size * 4_096
     fit = {"verbose": 0}
     return {
         "fit, like lengths": lambda: classifier.fit(
             mixed, labels(mixed), batch_size=BATCH, **fit
+        ),
+        "fit, tokens per batch": lambda: classifier.fit(
+            mixed, labels(mixed), tokens_per_batch=tokens, **fit
         ),
         "fit, as they come": lambda: classifier.fit(dataset, **fit),
         "fit, full rows": lambda: classifier.fit(
@@ -90,6 +96,9 @@ def calls_of(classifier, texts) -> dict:
         ),
         "predict, like lengths": lambda: classifier.predict(
             mixed, batch_size=BATCH, verbose=0
+        ),
+        "predict, tokens per batch": lambda: classifier.predict(
+            mixed, tokens_per_batch=tokens, verbose=0
         ),
         "predict, as they come": lambda: classifier.predict(
             dataset.map(lambda x, y: x), verbose=0

@@ -12,7 +12,8 @@ random weights. Parts:
     growth    attention with its projections, 4,096 to 65,536 tokens
     short     100 tokens through a 4,096-token encoder and through a RoBERTa
 
-The peers are those that are installed: Hugging Face's Longformer in TensorFlow
+The peers are those that are installed (`USE_TORCH=0` leaves out PyTorch's):
+Hugging Face's Longformer in TensorFlow
 (transformers < 5 with tf_keras) and PyTorch, dense RoBERTa of Hugging Face's
 TensorFlow and of KerasHub. Times are medians of rounds in which all take
 turns in one process, so that a busy machine slows them alike, and ratios to
@@ -39,6 +40,8 @@ from keras_longformer.native import library
 
 WIDTH, HEADS, WINDOW_SIZE, VOCABULARY = 768, 12, 512, 50265
 GEMM, GEMM_PRODUCTS = "tf.matmul", 10
+# PyTorch and transformers' TensorFlow models in one process were seen to crash.
+USES_TORCH = os.environ.get("USE_TORCH") != "0"
 PARTS = {  # layers, lengths, whether gradients are computed
     "layer": (1, [4096], False),
     "encoder": (12, [4096], False),
@@ -284,7 +287,7 @@ def peers(part):
         if installed("transformers", "tf_keras"):
             found["HF TensorFlow"] = hugging_face_tensorflow("Longformer")
             found["HF TensorFlow RoBERTa"] = hugging_face_tensorflow("Roberta")
-        if installed("transformers", "torch"):
+        if installed("transformers", "torch") and USES_TORCH:
             found["HF PyTorch"] = hugging_face_torch
         found["KerasHub RoBERTa"] = keras_hub_roberta
     if not library.available():

@@ -129,6 +129,19 @@ def test_exports_and_verifies(tmp_path, capsys):
     assert "saved_model.pb" in capsys.readouterr().err
 
 
+def test_exports_to_onnx(tmp_path, capsys):
+    preset, output = tmp_path / "preset", tmp_path / "reviews.onnx"
+    small.make_classifier().save_to_preset(str(preset))
+    arguments = ["export", str(preset), str(output), "--format", "onnx"]
+    assert main([*arguments, "--over-long", "windows", "--buckets", "64"]) == 1
+    assert "--over-long, --buckets is for Saved" in capsys.readouterr().err
+    assert not output.exists()
+    said = as_json(capsys, *arguments)
+    assert said == {"path": str(output), "model": "LongformerTextClassifier"}
+    assert output.is_file()
+    assert (tmp_path / "reviews.tokenizer.json").is_file()
+
+
 def test_export_wants_a_head(tmp_path, capsys):
     arguments = ["export", str(GOLDEN / "roberta-base"), str(tmp_path / "o")]
     assert main(arguments) == 1

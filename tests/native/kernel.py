@@ -5,6 +5,8 @@ import pytest
 from keras_longformer.native import build
 from keras_longformer.native import library
 
+OF_BFLOAT16 = ("avx512_bf16", "amx")
+
 
 @pytest.fixture(scope="session")
 def compiler():
@@ -15,6 +17,23 @@ def compiler():
         pytest.skip(str(error))
 
 
+@pytest.fixture
+def older_compiler(compiler, tmp_path):
+    """A function of a flag: that compiler, as if it did not know the flag."""
+
+    def make(flag):
+        path = tmp_path / "older"
+        path.write_text(
+            '#!/bin/sh\nfor x in "$@"; do\n'
+            f'  [ "$x" = {flag} ] && {{ echo unknown option; exit 1; }}\n'
+            f'done\nexec {compiler} "$@"\n'
+        )
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def kernel(compiler):
     """The loaded library, built once into the user's cache."""
@@ -22,13 +41,24 @@ def kernel(compiler):
     return library.load()
 
 
-@pytest.fixture(params=["portable", "avx2", "avx512"])
+def _each(name):
+    try:
+        library.choose_instructions(name)
+    except ValueError:
+        pytest.skip(f"this machine has no {name}")
+    assert library.instructions() == name
+    yield name
+    library.choose_instructions()
+
+
+# The others compute float32 by those of AVX-512.
+@pytest.fixture(params=[x for x in library.INSTRUCTIONS if x not in OF_BFLOAT16])
 def instructions(request, kernel):
     """Each instruction set of this machine in turn."""
-    try:
-        library.choose_instructions(request.param)
-    except ValueError:
-        pytest.skip(f"this machine has no {request.param}")
-    assert library.instructions() == request.param
-    yield request.param
-    library.choose_instructions()
+    yield from _each(request.param)
+
+
+@pytest.fixture(params=OF_BFLOAT16)
+def bfloat16_instructions(request, kernel):
+    """Each that has products of bfloat16."""
+    yield from _each(request.param)

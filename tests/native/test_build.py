@@ -16,6 +16,7 @@ from keras_longformer.native import library
 from keras_longformer.native import source_files
 from tests.native.kernel import compiler as compiler
 from tests.native.kernel import kernel as kernel
+from tests.native.kernel import older_compiler as older_compiler
 from tests.native.stand_in import TENSORFLOW
 from tests.native.stand_in import folders as folders
 from tests.native.stand_in import libraries
@@ -30,7 +31,7 @@ def small_sources(monkeypatch, tmp_path):
     source = folder / "ffi.cc"
     source.write_text('extern "C" int answer() { return 42; }\n')
     monkeypatch.setattr(source_files, "FOLDER", folder)
-    monkeypatch.setattr(source_files, "kernel_sources", dict)
+    monkeypatch.setattr(source_files, "kernel_sources", lambda _: ({}, []))
     return source
 
 
@@ -73,6 +74,35 @@ def test_compiler_output_is_shown(compiler, small_sources, tmp_path):
         make(tmp_path / "out")
     (told,) = libraries(tmp_path / "out")
     assert "unheard_of" in told.read_text()
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(
+    "refused, left_out",
+    [
+        ("-mnone", []),
+        ("-mamx-bf16", ["amx"]),
+        ("-mavx512bf16", ["avx512_bf16", "amx"]),
+    ],
+)
+def test_leaves_out_what_a_compiler_does_not_know(
+    older_compiler, refused, left_out, capsys
+):
+    """The rest is built, and asks for none of it."""
+    sources = build.kernel_sources(older_compiler(refused))
+    absent = [f"band_attention_{name}.cc" for name in left_out]
+    assert not set(absent) & set(sources)
+    everything = set(os.listdir(source_files.FOLDER))
+    assert set(sources) | set(absent) | {"ffi.cc", "self_test.cc"} == {
+        name for name in everything if name.endswith(".cc")
+    }
+    for name in ("AVX512_BF16", "AMX"):
+        macro = f"-DKLF_HAS_{name}"
+        here = macro in sources["processor.cc"]
+        assert here == (name.lower() not in left_out)
+    said = capsys.readouterr().out
+    assert all(name in said for name in absent)
+    assert bool(said) == bool(left_out)
 
 
 def test_a_failure_is_remembered(stand_in, folders):
@@ -281,5 +311,5 @@ def test_no_gpu_kernel():
 
 @pytest.mark.native
 def test_unknown_instructions(kernel):
-    with pytest.raises(ValueError, match="'portable', 'avx2' or 'avx512'"):
+    with pytest.raises(ValueError, match="portable, .*, amx.*'sse9'"):
         library.choose_instructions("sse9")

@@ -37,5 +37,8 @@ def assert_same(got, want, dtype="float32"):
 
 
 def definition(case):
-    inputs = case.inputs()
+    return run_definition(case.inputs())
+
+
+def run_definition(inputs):
     return run(cases.to_float64(inputs), reference)

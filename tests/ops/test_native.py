@@ -117,15 +117,6 @@ def test_other_dtypes_are_for_others(case):
         native.window_attention(**case.inputs())
 
 
-def test_returns_no_scores():
-    inputs = Case("any").inputs()
-    assert native.reason_against(inputs["query"]) is None
-    with pytest.raises(
-        NotImplementedError, match="never holds the scores.*'chunked'"
-    ):
-        native.window_attention(**inputs, return_scores=True)
-
-
 def test_heads_too_large():
     inputs = Case("any", d=257).inputs()
     with pytest.raises(NotImplementedError, match="at most 256.*not 257"):

@@ -10,6 +10,7 @@
 //   position_query                  (b, n, h, d)
 //   position_key                    (o, h, d)    a row for each key of a window
 //   log_sum                         (b, h, n)    float, base 2
+//   scores                          (b, h, n, g + 2 reach + 1)
 //
 // Dilation. A head of dilation s sees every s-th token, so its sequence falls
 // into s interleaved phases that never meet. Each phase is a band of dilation 1
@@ -23,6 +24,9 @@
 namespace keras_longformer {
 
 enum class DataType { kFloat32, kBFloat16 };
+
+// What a call computes; `Kernels` have them in this order.
+enum Pass { kForward, kBackward, kScores };
 
 // Queries are taken 64 at a time and so are keys: a 64 x 64 tile of scores and
 // the three panels that make it fit the first two cache levels.
@@ -54,6 +58,9 @@ struct Problem {
   // nothing has log_sum = +infinity: every exp2(score - log_sum) is then 0.
   void* output;
   float* log_sum;
+
+  // Pass of scores only, which takes log_sum: probabilities, before dropout.
+  void* scores;
 
   // Backward pass only.
   const void* output_gradient;
@@ -100,11 +107,10 @@ static inline int64_t SumsWidth(int64_t d) { return (d + 15) / 16 * 16; }
 // The same maths compiled for one instruction set.
 struct Kernels {
   const char* name;
-  // Floats of scratch memory (64-byte aligned) that an item may need.
-  int64_t (*forward_scratch)(const Problem&, int64_t num_blocks);
-  int64_t (*backward_scratch)(const Problem&, int64_t num_blocks);
-  void (*forward)(const Problem&, const Item&, float* scratch);
-  void (*backward)(const Problem&, const Item&, float* scratch);
+  // For each pass, the floats of scratch memory (64-byte aligned) that an item
+  // may need, and an item's work.
+  int64_t (*scratch[3])(const Problem&, int64_t num_blocks);
+  void (*run[3])(const Problem&, const Item&, float* scratch);
   // Writes one head's position_key_gradient; null sums are zeros.
   void (*store_positions)(const Problem&, int64_t h, const float* sums);
 };
@@ -113,6 +119,9 @@ extern const Kernels kPortableKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+// Where the compiler knows their instructions: see `processor.cc`.
+extern const Kernels kAvx512Bf16Kernels;
+extern const Kernels kAmxKernels;
 #endif
 
 }  // namespace keras_longformer

@@ -7,13 +7,15 @@
 #define KLF_ROWS 4
 #define KLF_WIDE 2
 
-#include "band_backward.h"
+#include "band_scores.h"
 
 namespace keras_longformer {
 
-const Kernels kAvx2Kernels = {"avx2", avx2::ForwardScratch,
-                                  avx2::BackwardScratch, avx2::Forward,
-                                  avx2::Backward, avx2::StorePositions};
+const Kernels kAvx2Kernels = {
+    "avx2",
+    {avx2::ForwardScratch, avx2::BackwardScratch, avx2::ScoresScratch},
+    {avx2::Forward, avx2::Backward, avx2::Scores},
+    avx2::StorePositions};
 
 }  // namespace keras_longformer
 

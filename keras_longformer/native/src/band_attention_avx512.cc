@@ -7,13 +7,15 @@
 #define KLF_ROWS 4
 #define KLF_WIDE 4
 
-#include "band_backward.h"
+#include "band_scores.h"
 
 namespace keras_longformer {
 
-const Kernels kAvx512Kernels = {"avx512", avx512::ForwardScratch,
-                                  avx512::BackwardScratch, avx512::Forward,
-                                  avx512::Backward, avx512::StorePositions};
+const Kernels kAvx512Kernels = {
+    "avx512",
+    {avx512::ForwardScratch, avx512::BackwardScratch, avx512::ScoresScratch},
+    {avx512::Forward, avx512::Backward, avx512::Scores},
+    avx512::StorePositions};
 
 }  // namespace keras_longformer
 

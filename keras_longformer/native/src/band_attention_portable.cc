@@ -5,12 +5,14 @@
 #define KLF_ROWS 4
 #define KLF_WIDE 2
 
-#include "band_backward.h"
+#include "band_scores.h"
 
 namespace keras_longformer {
 
-const Kernels kPortableKernels = {"portable", portable::ForwardScratch,
-                                  portable::BackwardScratch, portable::Forward,
-                                  portable::Backward, portable::StorePositions};
+const Kernels kPortableKernels = {
+    "portable",
+    {portable::ForwardScratch, portable::BackwardScratch, portable::ScoresScratch},
+    {portable::Forward, portable::Backward, portable::Scores},
+    portable::StorePositions};
 
 }  // namespace keras_longformer

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "processor.h"
+
 namespace keras_longformer {
 namespace {
 
@@ -20,41 +22,8 @@ constexpr int64_t kItemsWithPositions = 32;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-bool Runs(const Kernels& kernels) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (&kernels == &kAvx512Kernels) {
-    return __builtin_cpu_supports("avx512f") &&
-           __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") &&
-           __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
-  }
-  if (&kernels == &kAvx2Kernels) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  }
-#endif
-  return &kernels == &kPortableKernels;
-}
-
-const Kernels* Find(const char* name) {
-  const Kernels* all[] = {
-#if defined(__x86_64__)
-      &kAvx512Kernels,
-      &kAvx2Kernels,
-#endif
-      &kPortableKernels,
-  };
-  for (const Kernels* kernels : all) {
-    const bool wanted = *name == 0 || std::strcmp(name, kernels->name) == 0;
-    if (wanted && Runs(*kernels)) return kernels;
-  }
-  return nullptr;
-}
-
 std::atomic<const Kernels*>& Current() {
-  static std::atomic<const Kernels*> current{Find("")};
+  static std::atomic<const Kernels*> current{FindKernels("")};
   return current;
 }
 
@@ -63,27 +32,27 @@ std::atomic<const Kernels*>& Current() {
 const Kernels* CurrentKernels() { return Current().load(); }
 
 bool ChooseKernels(const char* name) {
-  const Kernels* kernels = Find(name);
+  const Kernels* kernels = FindKernels(name);
   if (kernels == nullptr) return false;
   Current().store(kernels);
   return true;
 }
 
-Job::Job(const Problem& problem, bool backward, int64_t num_threads)
+Job::Job(const Problem& problem, Pass pass, int64_t num_threads)
     : problem_(problem),
       dilation_(problem.dilation, problem.dilation + problem.h),
       kernels_(CurrentKernels()),
-      backward_(backward),
-      sums_positions_(backward && problem.position_key != nullptr) {
+      pass_(pass),
+      sums_positions_(pass == kBackward && problem.position_key != nullptr) {
   problem_.dilation = dilation_.data();
   if (problem.b == 0 || problem.h == 0 || problem.d == 0) return;
   one_dilation_ = std::count(dilation_.begin(), dilation_.end(),
                              dilation_[0]) == problem.h;
-  if (backward) {
+  if (pass == kBackward) {
     num_global_items_ = problem.b * problem.h * CeilDiv(problem.g, kTile);
   }
   // Smaller items where there would be too few for the threads.
-  num_blocks_ = backward ? kBackwardBlocks : kForwardBlocks;
+  num_blocks_ = pass == kBackward ? kBackwardBlocks : kForwardBlocks;
   int64_t in_sequence;
   for (;; num_blocks_ /= 2) {
     first_items_.assign(1, 0);
@@ -162,9 +131,7 @@ void Job::Work() {
     const int64_t number = next_.fetch_add(1);
     if (number >= num_items_) break;
     if (scratch == nullptr) {
-      const int64_t floats =
-          backward_ ? kernels_->backward_scratch(problem_, num_blocks_)
-                    : kernels_->forward_scratch(problem_, num_blocks_);
+      const int64_t floats = kernels_->scratch[pass_](problem_, num_blocks_);
       const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
       scratch = static_cast<float*>(std::aligned_alloc(64, bytes));
     }
@@ -172,8 +139,7 @@ void Job::Work() {
     if (scratch == nullptr) {
       out_of_memory_ = true;
     } else if (item.num_blocks > 0 || item.global_tile >= 0) {
-      (backward_ ? kernels_->backward : kernels_->forward)(problem_, item,
-                                                           scratch);
+      kernels_->run[pass_](problem_, item, scratch);
     }
     if (done_.fetch_add(1) + 1 == num_items_) {
       std::lock_guard<std::mutex> lock(mutex_);

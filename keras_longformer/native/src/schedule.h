@@ -23,7 +23,7 @@ bool ChooseKernels(const char* name);
 // chance and changes no bit of the result.
 class Job {
  public:
-  Job(const Problem& problem, bool backward, int64_t num_threads);
+  Job(const Problem& problem, Pass pass, int64_t num_threads);
   ~Job();
 
   int64_t num_items() const { return num_items_; }
@@ -45,7 +45,7 @@ class Job {
   Problem problem_;
   std::vector<int64_t> dilation_;
   const Kernels* kernels_;
-  bool backward_;
+  Pass pass_;
   int64_t num_blocks_;                // kTile tokens each, in an item
   int64_t num_global_items_ = 0;      // come first: they are the longest
   bool one_dilation_ = true;          // the same for all heads

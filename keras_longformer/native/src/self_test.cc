@@ -29,6 +29,7 @@ struct Case {
   uint32_t threshold = 0;  // of dropout
 
   int64_t Offsets() const { return (causal ? reach : 2 * reach) + 1; }
+  int64_t ScoreColumns() const { return g + 2 * reach + 1; }
 };
 
 // A tensor as the kernels get it, and the same numbers as doubles.
@@ -94,7 +95,7 @@ double Factor(const Case& c, uint32_t b, uint32_t h, uint32_t q,
 }
 
 struct Expected {
-  std::vector<double> output, dq, dk, dv, dgk, dgv, dpq, dpk;
+  std::vector<double> output, scores, dq, dk, dv, dgk, dgv, dpq, dpk;
 };
 
 // Softmax attention of each query over the keys it sees, and its gradients.
@@ -106,6 +107,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
                    const Tensor& grad) {
   Expected e;
   e.output.resize(q.size);
+  e.scores.resize(c.b * c.h * c.n * c.ScoreColumns());
   e.dq.resize(q.size);
   e.dk.resize(q.size);
   e.dv.resize(q.size);
@@ -122,6 +124,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           double *dk, *dv;
           double weight;
           int64_t row;    // of pk, or -1
+          int64_t column;  // of scores
           double factor;  // of dropout
         };
         std::vector<Seen> seen;
@@ -133,7 +136,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           }
           const int64_t at = ((b * c.g + j) * c.h + h) * c.d;
           seen.push_back({&gk.values[at], &gv.values[at], &e.dgk[at],
-                          &e.dgv[at], 0, -1, Factor(c, b, h, i, j, true)});
+                          &e.dgv[at], 0, -1, j, Factor(c, b, h, i, j, true)});
         }
         for (int64_t j = 0; j < c.n; ++j) {
           const int64_t s = c.dilation[h];
@@ -147,6 +150,7 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
           const int64_t offset = (j - i) / s + c.reach;
           seen.push_back({&k.values[at], &v.values[at], &e.dk[at], &e.dv[at],
                           0, c.positions ? (offset * c.h + h) * c.d : -1,
+                          c.g + offset,
                           Factor(c, b, h, i, j / s, false)});
         }
         const int64_t at = ((b * c.n + i) * c.h + h) * c.d;
@@ -162,6 +166,8 @@ Expected Reference(const Case& c, const uint8_t* key_mask,
         for (Seen& s : seen) sum += s.weight = std::exp(s.weight - peak);
         for (Seen& s : seen) {
           s.weight /= sum;
+          e.scores[((b * c.h + h) * c.n + i) * c.ScoreColumns() + s.column] =
+              s.weight;
           for (int64_t x = 0; x < c.d; ++x) {
             e.output[at + x] += s.weight * s.factor * s.value[x];
           }
@@ -200,8 +206,8 @@ double Distance(const Tensor& got, const std::vector<double>& want) {
   return worst / largest;
 }
 
-void Run(const Problem& p, bool backward, int num_threads) {
-  Job job(p, backward, num_threads);
+void Run(const Problem& p, Pass pass, int num_threads) {
+  Job job(p, pass, num_threads);
   std::vector<std::thread> threads;
   for (int i = 1; i < num_threads; ++i) {
     threads.emplace_back([&job] { job.Work(); });
@@ -233,6 +239,7 @@ bool Check(const Case& c, int number) {
   Tensor output(c.dtype, size), dq(c.dtype, size), dk(c.dtype, size);
   Tensor dv(c.dtype, size), dgk(c.dtype, globals), dgv(c.dtype, globals);
   Tensor dpq(c.dtype, positions), dpk(c.dtype, rows);
+  Tensor scores(c.dtype, c.b * c.h * c.n * c.ScoreColumns());
   std::unique_ptr<float[]> log_sum(new float[c.b * c.h * c.n]);
 
   Problem p = {};
@@ -254,21 +261,26 @@ bool Check(const Case& c, int number) {
   }
   p.seed = kSeed, p.threshold = c.threshold;
   p.output = output.data.get(), p.log_sum = log_sum.get();
+  p.scores = scores.data.get();
   p.output_gradient = grad.data.get();
   p.query_gradient = dq.data.get(), p.key_gradient = dk.data.get();
   p.value_gradient = dv.data.get();
   p.global_key_gradient = dgk.data.get();
   p.global_value_gradient = dgv.data.get();
-  Run(p, false, 3);
-  Run(p, true, 3);
-  if (c.positions || c.threshold) {  // The same bits from one thread.
-    const Tensor* results[] = {&output, &dq, &dk, &dv, &dgk, &dgv, &dpk};
+  Run(p, kForward, 3);
+  Run(p, kBackward, 3);
+  Run(p, kScores, 3);
+  // The same bits from one thread.
+  if (c.positions || c.threshold || c.dtype == DataType::kBFloat16) {
+    const Tensor* results[] = {&output, &scores, &dq, &dk, &dv,
+                               &dgk, &dgv, &dpk};
     std::vector<std::vector<uint8_t>> first;
     for (const Tensor* t : results) {
       first.emplace_back(t->data.get(), t->data.get() + t->Width() * t->size);
     }
-    Run(p, false, 1);
-    Run(p, true, 1);
+    Run(p, kForward, 1);
+    Run(p, kBackward, 1);
+    Run(p, kScores, 1);
     bool same = true;
     for (size_t i = 0; i < first.size(); ++i) {
       same &= std::equal(first[i].begin(), first[i].end(),
@@ -285,7 +297,8 @@ bool Check(const Case& c, int number) {
   const double errors[] = {
       Distance(output, e.output), Distance(dq, e.dq),   Distance(dk, e.dk),
       Distance(dv, e.dv),         Distance(dgk, e.dgk), Distance(dgv, e.dgv),
-      Distance(dpq, e.dpq),       Distance(dpk, e.dpk)};
+      Distance(dpq, e.dpq),       Distance(dpk, e.dpk),
+      Distance(scores, e.scores)};
   // The largest rounding errors seen are a quarter of these.
   const double most = c.dtype == DataType::kFloat32 ? 4e-6 : 4e-2;
   bool good = true;
@@ -294,13 +307,14 @@ bool Check(const Case& c, int number) {
     std::printf(
         "%s %s b=%ld n=%ld h=%ld d=%ld g=%ld reach=%ld causal=%d dilation=%ld "
         "masks=%d%d segments=%ld positions=%d threshold=%u bf16=%d: output %.1e dq %.1e "
-        "dk %.1e dv %.1e dgk %.1e dgv %.1e dpq %.1e dpk %.1e\n",
+        "dk %.1e dv %.1e dgk %.1e dgv %.1e dpq %.1e dpk %.1e "
+        "scores %.1e\n",
         good ? "good" : "BAD", CurrentKernels()->name, (long)c.b, (long)c.n,
         (long)c.h, (long)c.d, (long)c.g, (long)c.reach, c.causal,
         (long)c.dilation[0], c.key_mask, c.global_key_mask, (long)c.segments,
         c.positions, c.threshold, c.dtype == DataType::kBFloat16, errors[0],
         errors[1], errors[2], errors[3], errors[4], errors[5], errors[6],
-        errors[7]);
+        errors[7], errors[8]);
   }
   return good;
 }
@@ -355,12 +369,19 @@ std::vector<Case> Cases() {
 int main() {
   using namespace keras_longformer;
   int bad = 0, number = 0;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512_bf16", "amx"}) {
     if (!ChooseKernels(name)) {
       std::printf("%s: not on this machine\n", name);
       continue;
     }
-    for (const Case& c : Cases()) bad += !Check(c, number++);
+    // What is float32 or has positions is computed by "avx512" there.
+    const bool newer =
+        !std::strcmp(name, "amx") || !std::strcmp(name, "avx512_bf16");
+    for (Case c : Cases()) {
+      if (newer && c.positions) continue;
+      if (newer) c.dtype = DataType::kBFloat16;
+      bad += !Check(c, number++);
+    }
   }
   std::printf("%d runs, %d bad\n", number, bad);
   return bad != 0;

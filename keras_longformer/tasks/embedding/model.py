@@ -125,6 +125,11 @@ class LongformerEmbedder(LongformerTask, keras_hub.models.TextEmbedder):
         self.normalize = normalize
 
     @property
+    def output_name(self):
+        """What a file calls the output."""
+        return "embedding"
+
+    @property
     def batches_by_length(self):
         """Not where each text is told from the others of its batch: texts
         that come twice are of like length."""

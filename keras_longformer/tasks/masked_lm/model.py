@@ -104,6 +104,15 @@ class LongformerMaskedLM(LongformerTask, keras_hub.models.MaskedLM):
         """Returns the accuracy over masked tokens."""
         return [keras.metrics.SparseCategoricalAccuracy()]
 
+    def example_inputs(self, batch, length, generator):
+        """Adds positions of masks, any number in a row."""
+        shape = (batch, generator.integers(1, min(length, 7) + 1))
+        positions = generator.integers(0, length, shape)
+        return {
+            **super().example_inputs(batch, length, generator),
+            "mask_positions": positions.astype("int32"),
+        }
+
     def hugging_face_config(self):
         if self.activation != "gelu":
             raise ValueError(

@@ -164,6 +164,21 @@ class LongformerMultipleChoice(LongformerTask, keras_hub.models.Task):
         """Returns the accuracy of the choices."""
         return [keras.metrics.SparseCategoricalAccuracy()]
 
+    def example_inputs(self, batch, length, generator):
+        """Rows of several texts, some of which are not there."""
+        texts = 3
+        rows = super().example_inputs(batch * texts, length, generator)
+        inputs = {
+            name: x.reshape(batch, texts, length) for name, x in rows.items()
+        }
+        if batch > 1:
+            for name in inputs.keys() & {"padding_mask", "global_mask"}:
+                inputs[name][1, -1] = False
+        if "candidate_positions" in self.input:
+            positions = generator.integers(0, length, (batch, 4))
+            inputs["candidate_positions"] = positions.astype("int32")
+        return inputs
+
     def hugging_face_config(self):
         config = super().hugging_face_config()
         if self.scoring != "choices":

@@ -114,6 +114,13 @@ class LongformerQuestionAnswering(LongformerTask, keras_hub.models.Task):
         """Returns a `SpanAccuracy`."""
         return [SpanAccuracy()]
 
+    def example_inputs(self, batch, length, generator):
+        """Adds which tokens may be an answer's."""
+        return {
+            **super().example_inputs(batch, length, generator),
+            "span_mask": generator.random((batch, length)) < 0.7,
+        }
+
     def preprocess_samples(self, *args, **kwargs):
         self._check_question_limit()
         return super().preprocess_samples(*args, **kwargs)

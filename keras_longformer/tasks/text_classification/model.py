@@ -172,6 +172,12 @@ class LongformerTextClassifier(LongformerTask, keras_hub.models.TextClassifier):
         self.pooled_activation = pooled_activation
         self.class_names = class_names
 
+    @property
+    def output_name(self):
+        """What a file calls the output: what the activation makes of it."""
+        is_linear = self.activation == keras.activations.linear
+        return "logits" if is_linear else "probabilities"
+
     def default_loss(self):
         """Returns the loss that fits the problem type."""
         return problem_types.default_loss(self.problem_type, self.activation)

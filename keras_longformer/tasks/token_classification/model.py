@@ -134,6 +134,12 @@ class LongformerTokenClassifier(LongformerTask, keras_hub.models.Task):
         self.dropout = dropout
         self.class_names = class_names
 
+    @property
+    def output_name(self):
+        """What a file calls the output: what the activation makes of it."""
+        is_linear = self.activation == keras.activations.linear
+        return "logits" if is_linear else "probabilities"
+
     def default_loss(self):
         """Returns cross-entropy, the mean over the labelled words of the
         batch."""

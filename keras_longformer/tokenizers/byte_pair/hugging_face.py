@@ -152,12 +152,13 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
         if tokenizer.row_template.token_types is not None:
             names.insert(1, "token_type_ids")
         config["model_input_names"] = names
-        files["tokenizer.json"] = as_json(_tokenizer_json(tokenizer))
+        files["tokenizer.json"] = as_json(tokenizer_json(tokenizer))
     files["tokenizer_config.json"] = as_json(config)
     return files
 
 
-def _tokenizer_json(tokenizer):
+def tokenizer_json(tokenizer) -> dict:
+    """Returns the content of `tokenizer.json`."""
     byte_level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
     space = {"add_prefix_space": tokenizer.add_prefix_space}
     return {

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_longformer.tokenizers.byte_pair.encoder import BytePairEncoder
 from keras_longformer.tokenizers.byte_pair.hugging_face import must_keep_whole
 from keras_longformer.tokenizers.byte_pair.hugging_face import read_files
+from keras_longformer.tokenizers.byte_pair.hugging_face import tokenizer_json
 from keras_longformer.tokenizers.byte_pair.hugging_face import write_files
 from keras_longformer.tokenizers.byte_pair.refusals import missing_byte_problems
 from keras_longformer.tokenizers.byte_pair.special_tokens import END
@@ -24,6 +25,7 @@ from keras_longformer.tokenizers.byte_pair.vocabulary import read_tokens
 from keras_longformer.tokenizers.byte_pair.vocabulary import token_bytes
 from keras_longformer.tokenizers.encoder_tokenizer import MAX_TEXT_BYTES
 from keras_longformer.tokenizers.encoder_tokenizer import EncoderTokenizer
+from keras_longformer.tokenizers.file_parts import limited_json
 from keras_longformer.tokenizers.hugging_face import refuse
 from keras_longformer.tokenizers.post_processors import RowTokens
 from keras_longformer.tokenizers.special_tokens import AddedToken
@@ -294,3 +296,8 @@ class LongformerTokenizer(EncoderTokenizer):
         """
         self._check_vocabulary()
         return write_files(self, max_sequence_length)
+
+    def tokenizer_json(self, max_sequence_length: int) -> str:
+        """Returns the text of a `tokenizer.json` for `tokenizers` alone."""
+        self._check_vocabulary()
+        return limited_json(tokenizer_json(self), self, max_sequence_length)

@@ -182,8 +182,7 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str | bytes]:
     layout = tokenizer.layout
     model = SentencePieceModel(tokenizer.proto)
     name = _class_of(layout) if tokenizer.row_tokens is None else None
-    writes_json = model.is_hugging_face_unigram
-    if name is None and not writes_json:
+    if name is None and not model.is_hugging_face_unigram:
         raise ValueError(
             "transformers opens no such tokenizer: its model is no Unigram "
             "that drops extra white space, and its ids are neither "
@@ -202,8 +201,8 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str | bytes]:
     }
     if name is not None:
         files["sentencepiece.bpe.model"] = tokenizer.proto
-    if writes_json:
-        files["tokenizer.json"] = as_json(_tokenizer(tokenizer, model, added))
+    if model.is_hugging_face_unigram:
+        files["tokenizer.json"] = as_json(tokenizer_json(tokenizer))
     return files
 
 
@@ -217,9 +216,13 @@ def _class_of(layout):
     return None
 
 
-def _tokenizer(tokenizer, model, added):
-    """Returns `tokenizer.json`'s content."""
+def tokenizer_json(tokenizer) -> dict | None:
+    """Returns `tokenizer.json`'s content, `None` where it cannot say it."""
     layout = tokenizer.layout
+    model = SentencePieceModel(tokenizer.proto)
+    if not model.is_hugging_face_unigram:
+        return None
+    added = sorted(tokenizer.added_tokens, key=lambda token: token.id)
     ids = tokenizer.vocabulary
     pieces = model.scored_pieces()[layout.replaced :]
     vocabulary = [[token, 0.0] for token in layout.head]

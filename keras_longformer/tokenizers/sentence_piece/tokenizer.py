@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_longformer.text.coercion import check_one_of
 from keras_longformer.tokenizers.encoder_tokenizer import MAX_TEXT_BYTES
 from keras_longformer.tokenizers.encoder_tokenizer import EncoderTokenizer
+from keras_longformer.tokenizers.file_parts import limited_json
 from keras_longformer.tokenizers.post_processors import RowTokens
 from keras_longformer.tokenizers.sentence_piece.encoder import PREFIXED
 from keras_longformer.tokenizers.sentence_piece.encoder import TRAILING
@@ -18,6 +19,9 @@ from keras_longformer.tokenizers.sentence_piece.encoder import (
     SentencePieceEncoder,
 )
 from keras_longformer.tokenizers.sentence_piece.hugging_face import read_files
+from keras_longformer.tokenizers.sentence_piece.hugging_face import (
+    tokenizer_json,
+)
 from keras_longformer.tokenizers.sentence_piece.hugging_face import write_files
 from keras_longformer.tokenizers.sentence_piece.layout import IdLayout
 from keras_longformer.tokenizers.sentence_piece.layout import as_layout
@@ -262,3 +266,11 @@ class LongformerSentencePieceTokenizer(EncoderTokenizer):
         """
         self._check_vocabulary()
         return write_files(self, max_sequence_length)
+
+    def tokenizer_json(self, max_sequence_length: int) -> str | None:
+        """Returns the text of a `tokenizer.json` for `tokenizers` alone."""
+        self._check_vocabulary()
+        content = tokenizer_json(self)
+        if content is None:
+            return None
+        return limited_json(content, self, max_sequence_length)

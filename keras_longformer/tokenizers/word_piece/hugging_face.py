@@ -132,7 +132,7 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
         config["mask_token"] = None
     files = {
         "special_tokens_map.json": as_json(tokens),
-        "tokenizer.json": as_json(_tokenizer_json(tokenizer)),
+        "tokenizer.json": as_json(tokenizer_json(tokenizer)),
         "tokenizer_config.json": as_json(config),
     }
     lines = tokenizer.get_vocabulary()
@@ -141,7 +141,8 @@ def write_files(tokenizer, max_sequence_length: int) -> dict[str, str]:
     return files
 
 
-def _tokenizer_json(tokenizer):
+def tokenizer_json(tokenizer) -> dict:
+    """Returns the content of `tokenizer.json`."""
     normalizer = {
         theirs: getattr(tokenizer, ours) for _, theirs, ours, _ in OPTIONS
     }

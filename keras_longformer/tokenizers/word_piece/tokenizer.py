@@ -13,12 +13,14 @@ from keras_longformer.tokenizers.characters import cpu_constant
 from keras_longformer.tokenizers.characters import marks
 from keras_longformer.tokenizers.encoder_tokenizer import MAX_TEXT_BYTES
 from keras_longformer.tokenizers.encoder_tokenizer import EncoderTokenizer
+from keras_longformer.tokenizers.file_parts import limited_json
 from keras_longformer.tokenizers.post_processors import RowTokens
 from keras_longformer.tokenizers.special_tokens import AddedToken
 from keras_longformer.tokenizers.special_tokens import raise_for
 from keras_longformer.tokenizers.word_piece.characters import Normalization
 from keras_longformer.tokenizers.word_piece.encoder import WordPieceEncoder
 from keras_longformer.tokenizers.word_piece.hugging_face import read_files
+from keras_longformer.tokenizers.word_piece.hugging_face import tokenizer_json
 from keras_longformer.tokenizers.word_piece.hugging_face import write_files
 from keras_longformer.tokenizers.word_piece.vocabulary import PathLike
 from keras_longformer.tokenizers.word_piece.vocabulary import Vocabulary
@@ -301,3 +303,8 @@ class LongformerWordPieceTokenizer(EncoderTokenizer):
         """
         self._check_vocabulary()
         return write_files(self, max_sequence_length)
+
+    def tokenizer_json(self, max_sequence_length: int) -> str:
+        """Returns the text of a `tokenizer.json` for `tokenizers` alone."""
+        self._check_vocabulary()
+        return limited_json(tokenizer_json(self), self, max_sequence_length)

@@ -1,0 +1,154 @@
+"""Orders of what is in memory in which little is padding.
+
+Each is a `tf.data.Dataset` of batches of indices, drawn anew for each epoch.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_longformer.tasks.examples import Examples
+
+# Of at most so many batches, drawn at random, the texts are sorted by length.
+GROUP = 50
+
+
+def shuffled_batches(
+    num: int, batch_size: int, lengths: np.ndarray | None
+) -> tf.data.Dataset:
+    """Returns shuffled batches of so many texts of like length.
+
+    Args:
+        num: int, how many texts there are.
+        batch_size: int, how many in each batch.
+        lengths: int `(num,)`, in bytes, or `None`: they are not sorted.
+    """
+    count = -(-num // batch_size)
+    rows = tf.data.Dataset.range(num).shuffle(num)
+    group = min(count // 4, GROUP)
+    if lengths is None or group <= 1:
+        return rows.batch(batch_size)
+    # What is padded alike stays shuffled: `argsort` is stable.
+    steps = np.floor(4 * np.log2(np.maximum(lengths, 256)))
+    steps = tf.constant(steps.astype(np.int32))
+    rows = rows.batch(group * batch_size).map(
+        lambda i: tf.gather(i, tf.argsort(tf.gather(steps, i), stable=True))
+    )
+    rows = rows.unbatch().batch(batch_size).shuffle(min(count, GROUP))
+    return rows.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def token_batches(
+    widths: np.ndarray, tokens_per_batch: int, shuffle: bool
+) -> tf.data.Dataset:
+    """Returns batches of as many texts as fit into a number of tokens.
+
+    The texts are sorted by what they are padded to, those that are padded
+    alike in random order, and cut where the next would be too much; then the
+    batches are shuffled. So each epoch has the same sizes of batches.
+
+    Args:
+        widths: int `(num,)`, how many tokens each text is, padding included.
+        tokens_per_batch: int, the most in a batch, padding included.
+        shuffle: bool; otherwise the longest come first, and stay in order.
+
+    Raises:
+        ValueError: the longest text alone is more.
+    """
+    if tokens_per_batch < widths.max():
+        raise ValueError(
+            "`tokens_per_batch` must hold the longest text, which is padded to "
+            f"{widths.max()} tokens. Received: "
+            f"tokens_per_batch={tokens_per_batch}."
+        )
+    if not shuffle:
+        order = np.argsort(-widths, kind="stable")
+        ends = np.cumsum(_sizes(widths[order], tokens_per_batch))
+        parts = tf.ragged.constant(
+            [part.tolist() for part in np.split(order, ends[:-1])], tf.int64
+        )
+        return _known(tf.data.Dataset.from_tensor_slices(parts), len(ends))
+    sizes = _sizes(np.sort(widths), tokens_per_batch)
+    ends = np.cumsum(sizes)
+    bounds = tf.constant(np.stack([ends - sizes, ends], axis=1))
+    steps = tf.constant(widths)
+
+    def cut(rows):
+        order = tf.argsort(tf.gather(steps, rows), stable=True)
+        rows = tf.gather(rows, order)
+        parts = tf.data.Dataset.from_tensor_slices(bounds).shuffle(len(ends))
+        return parts.map(lambda bound: rows[bound[0] : bound[1]])
+
+    num = len(widths)
+    rows = tf.data.Dataset.range(num).shuffle(num).batch(num).flat_map(cut)
+    return _known(rows, len(ends))
+
+
+def padded_widths(preprocessor, examples: Examples) -> np.ndarray:
+    """Returns how many tokens the rows of each example are in the model,
+    padding to `pad_to` included: int64 `(num,)`.
+
+    Tokenizes all texts once.
+    """
+    order = longest_first(examples.lengths())
+
+    def widths_of(indices):
+        x = tf.nest.map_structure(lambda t: tf.gather(t, indices), examples.x)
+        inputs = preprocessor(x)
+        if isinstance(inputs, tuple):
+            inputs, *_ = inputs
+        return sum(
+            _widths(mask, tf.size(indices), preprocessor.pad_to)
+            for name, mask in inputs.items()
+            if name.endswith("padding_mask")
+        )
+
+    rows = tf.data.Dataset.from_tensor_slices(order).batch(32)
+    rows = rows.map(widths_of, num_parallel_calls=tf.data.AUTOTUNE)
+    found = np.empty(examples.num, np.int64)
+    found[order] = np.concatenate([*rows.as_numpy_iterator()])
+    return found
+
+
+def _widths(mask, num, pad_to):
+    """The columns of each example's rows in a mask `(num, ..., n)`."""
+    n = tf.shape(mask)[-1]
+    mask = tf.reshape(mask, (num, -1, n))
+    used = tf.reduce_max(tf.where(mask, tf.range(n) + 1, 0), axis=[1, 2])
+    if isinstance(pad_to, str):
+        widths = used if pad_to == "longest" else tf.fill([num], n)
+    else:
+        lengths = tf.constant(sorted(pad_to), tf.int32)
+        widths = tf.gather(lengths, tf.searchsorted(lengths, used))
+    return widths * tf.shape(mask)[1]
+
+
+def longest_first(lengths: np.ndarray) -> np.ndarray:
+    """Returns an order with little padding, int64 `(num,)`: what is too much
+    for the memory comes first."""
+    return np.argsort(-lengths, kind="stable")
+
+
+def restored(outputs, order: np.ndarray):
+    """Returns outputs, arrays or ragged tensors, in the order of before."""
+    back = np.argsort(order)
+    return keras.tree.map_structure(
+        lambda t: t[back] if isinstance(t, np.ndarray) else tf.gather(t, back),
+        outputs,
+    )
+
+
+def _known(batches, count):
+    return batches.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _sizes(widths, most):
+    """How many of sorted texts are in each batch, int64."""
+    sizes, size, widest = [], 0, 0
+    for width in widths.tolist():
+        widest = max(widest, width)
+        if (size + 1) * widest > most:
+            sizes.append(size)
+            size, widest = 0, width
+        size += 1
+    return np.array([*sizes, size], np.int64)
