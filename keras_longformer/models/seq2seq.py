@@ -10,6 +10,7 @@ from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import PositionedEmbeddings
 from keras_longformer.models import policies
 from keras_longformer.models import presets
+from keras_longformer.models import quantization
 from keras_longformer.models.backbone import initializer
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
@@ -52,7 +53,11 @@ class Seq2SeqInputs(PortableModel):
 
 @keras.saving.register_keras_serializable(package="keras_longformer")
 class LongformerSeq2SeqBackbone(
-    Seq2SeqInputs, FreshFunctions, LoraBackbone, keras_hub.models.Backbone
+    Seq2SeqInputs,
+    FreshFunctions,
+    quantization.Quantizable,
+    LoraBackbone,
+    keras_hub.models.Backbone,
 ):
     """A Longformer-Encoder-Decoder (LED): BART with attention over a window.
 
@@ -359,13 +364,19 @@ class LongformerSeq2SeqBackbone(
         config["dtype"] = keras.dtype_policies.serialize(
             keras.DTypePolicy(policies.policy_name(self))
         )
+        quantized = quantization.describe_quantized(self._flatten_layers())
+        if quantized:
+            config["quantized"] = quantized
         return config
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
+        quantized = config.pop("quantized", {})
         config["dtype"] = policies.read(config)
-        return super().from_config(config)
+        backbone = super().from_config(config)
+        quantization.quantize_again(backbone._flatten_layers(), quantized)
+        return backbone
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
         """Saves the backbone as a folder that `from_preset` opens.

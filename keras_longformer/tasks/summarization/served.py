@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.serving import probe
+from keras_longformer.serving.checks import check_model
 from keras_longformer.serving.signatures import BAD_TEXTS
 from keras_longformer.serving.signatures import finished
 from keras_longformer.serving.signatures import within_size
@@ -58,11 +59,7 @@ class SummaryAnswer:
         bad_texts=None,
     ):
         preprocessor = task.preprocessor
-        if preprocessor is None:
-            raise ValueError(
-                f"'{task.name}' has no preprocessor to turn texts into token "
-                "ids with. Set `preprocessor`."
-            )
+        check_model(task, preprocessor)
         room = preprocessor.decoder_sequence_length - 1
         most = task.backbone.max_decoder_sequence_length - 1
         if max_new_tokens is not None:
