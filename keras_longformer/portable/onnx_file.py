@@ -18,6 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.portable.onnx_products import write_products
+
 # The newest that tf2onnx 1.17 writes.
 OPSET = 18
 # What a protocol buffer can hold.
@@ -60,6 +62,7 @@ def write(function: Callable, path: str, name: str, num_bytes: int) -> None:
     with _quietly():
         proto = _convert(function)
     _keep_zero_sizes(proto.graph)
+    write_products(proto.graph)
     unknown = _unknown_operations(proto)
     if unknown:
         raise ValueError(
@@ -176,12 +179,19 @@ def _quietly() -> Iterator[None]:
 
 
 def _erfc(context, node, name, args):
-    """1 + erf(-x), of `x = -y * c`: as ONNX Runtime knows GELU."""
+    """1 - erf(x); of GELU's -x / sqrt(2) as 1 + erf(x / sqrt(2)), which ONNX
+    Runtime knows as a part of GELU and computes in one pass."""
     import tf2onnx
 
-    (x,), (output,) = node.input, node.output
+    (given,), (output,) = node.inputs, node.output
+    x = node.input[0]
     dtype, shape = context.get_dtype(output), context.get_shape(output)
     context.remove_node(node.name)
+
+    def constant(value):
+        value = np.array(value, tf2onnx.utils.map_onnx_to_numpy_type(dtype))
+        made = context.make_const(tf2onnx.utils.make_name("erfc"), value)
+        return made.output[0]
 
     def make(kind, *inputs, **options):
         made = context.make_node(
@@ -189,9 +199,21 @@ def _erfc(context, node, name, args):
         )
         return made.output[0]
 
-    one = np.array(1, tf2onnx.utils.map_onnx_to_numpy_type(dtype))
-    one = context.make_const(tf2onnx.utils.make_name("one"), one).output[0]
-    make("Sub", one, make("Erf", x), outputs=[output])
+    if _is_of_gelu(given):
+        x = make("Div", given.inputs[0].input[0], constant(np.sqrt(2)))
+        make("Add", make("Erf", x), constant(1), outputs=[output])
+    else:
+        make("Sub", constant(1), make("Erf", x), outputs=[output])
+
+
+def _is_of_gelu(node):
+    """Whether a node is a negative number by the root of 2."""
+    if node.type != "Mul" or node.inputs[0].type != "Neg":
+        return False
+    factor = node.inputs[1]
+    return factor.is_const() and np.allclose(
+        factor.get_tensor_value(as_list=False), np.sqrt(0.5), rtol=1e-6
+    )
 
 
 def _graphs(graph) -> Iterator:
