@@ -134,9 +134,7 @@ def unfold_values(means, kernel, most):
     if most is None or most > FEW:
         return tf.einsum("bghm,mhd->bghd", means, kernel)
     m, h, d = kernel.shape
-    rows = tf.matmul(
-        tf.reshape(means, (-1, m)), tf.reshape(kernel, (m, h * d))
-    )
+    rows = tf.matmul(tf.reshape(means, (-1, m)), tf.reshape(kernel, (m, h * d)))
     own_head = tf.eye(h, dtype=means.dtype)[:, :, None]
     rows = tf.reshape(rows, (*_rows_of(means), h, h, d))
     return tf.reduce_sum(rows * own_head, axis=3)

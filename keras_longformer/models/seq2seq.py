@@ -33,8 +33,8 @@ class Seq2SeqInputs(PortableModel):
     """Lets masks be left out; a mixin before a `keras.Model`."""
 
     not_portable = (
-        "an encoder with a decoder writes in a loop, with a cache, which a file "
-        "of ONNX's or OpenVINO's would have none of. "
+        "an encoder with a decoder writes in a loop, with a cache, and files "
+        "of ONNX's or OpenVINO's would have neither. "
         "`keras_longformer.export_saved_model` exports the whole search."
     )
 

@@ -205,9 +205,7 @@ def window_attention(
         positions,
         options,
         platforms(query),
-        functools.partial(
-            _chunked_scores, window_size, dilation, causal
-        )
+        functools.partial(_chunked_scores, window_size, dilation, causal)
         if return_scores
         else None,
     )

@@ -90,15 +90,32 @@ def test_errors_are_at_most_twice_those_of_chunked(case, rate):
 
 def test_drops_what_others_drop():
     """A weight that is dropped by one alone would be an error of its size."""
-    case = Case("any", n=277, d=9, window_size=70, g=5, key_mask="some",
-                dilation=(1, 2, 1), dtype="bfloat16")  # fmt: skip
+    case = Case(
+        "any",
+        n=277,
+        d=9,
+        window_size=70,
+        g=5,
+        key_mask="some",
+        dilation=(1, 2, 1),
+        dtype="bfloat16",
+    )
     inputs = {**case.inputs(), "dropout_rate": 0.5, "dropout_seed": [-7, 5]}
     assert_same(run(inputs), run_definition(inputs), "bfloat16")
 
 
 def test_same_bits_whatever_the_threads():
-    case = Case("any", n=1201, d=16, window_size=100, key_mask="some", g=70,
-                dilation=(1, 2, 1), global_count=(70, 3), dtype="bfloat16")  # fmt: skip
+    case = Case(
+        "any",
+        n=1201,
+        d=16,
+        window_size=100,
+        key_mask="some",
+        g=70,
+        dilation=(1, 2, 1),
+        global_count=(70, 3),
+        dtype="bfloat16",
+    )
     first = run(case)
     for _ in range(5):
         again = run(case)

@@ -117,9 +117,7 @@ def test_gradients_through_them_are_right(case, how, of_output):
     if how != "eager":
         compute = tf.function(compute, jit_compile=how == "jit")
     got = compute()
-    want = gradients(
-        cases.to_float64(inputs), "reference", upstream, of_output
-    )
+    want = gradients(cases.to_float64(inputs), "reference", upstream, of_output)
     for name in want:
         assert_close(got[name], want[name], factor=2)
 
@@ -163,21 +161,22 @@ def test_a_layer_returns_those_of_chunked():
     x = tf.random.stateless_normal((2, 70, 15), [1, 2])
     padding_mask = np.arange(70) < np.array([[70], [41]])
     global_mask = np.arange(70) < np.array([[1], [3]])
-    results = []
-    for name in ("native", "chunked"):
-        layer = LongformerAttention(**config, implementation=name)
+    layers = [
+        LongformerAttention(**config, implementation=name)
+        for name in ("native", "chunked")
+    ]
+    for layer in layers:
         layer.build(x.shape)
-        if results:
-            layer.set_weights(weights)
-        weights = layer.get_weights()
-        results.append(
-            layer(
-                x,
-                padding_mask=padding_mask,
-                global_mask=global_mask,
-                return_attention_scores=True,
-            )
+    layers[1].set_weights(layers[0].get_weights())
+    results = [
+        layer(
+            x,
+            padding_mask=padding_mask,
+            global_mask=global_mask,
+            return_attention_scores=True,
         )
+        for layer in layers
+    ]
     assert results[0][1].shape == (2, 3, 70, 3 + 9)
     for got, want in zip(*results, strict=True):
         assert_close(got, want)
