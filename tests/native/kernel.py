@@ -52,7 +52,9 @@ def _each(name):
 
 
 # The others compute float32 by those of AVX-512.
-@pytest.fixture(params=[x for x in library.INSTRUCTIONS if x not in OF_BFLOAT16])
+@pytest.fixture(
+    params=[x for x in library.INSTRUCTIONS if x not in OF_BFLOAT16]
+)
 def instructions(request, kernel):
     """Each instruction set of this machine in turn."""
     yield from _each(request.param)

@@ -117,9 +117,7 @@ def test_gradients_through_them_are_right(case, how, of_output):
     if how != "eager":
         compute = tf.function(compute, jit_compile=how == "jit")
     got = compute()
-    want = gradients(
-        cases.to_float64(inputs), "reference", upstream, of_output
-    )
+    want = gradients(cases.to_float64(inputs), "reference", upstream, of_output)
     for name in want:
         assert_close(got[name], want[name], factor=2)
 
