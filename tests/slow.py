@@ -9,7 +9,8 @@ import re
 import pytest
 
 _OTHER_TASKS = (
-    "token_classification|question_answering|multiple_choice|embedding"
+    "token_classification|question_answering|multiple_choice|embedding|"
+    "summarization"
 )
 # Patterns of test ids.
 PATTERNS = [
@@ -124,6 +125,16 @@ PATTERNS = [
     r"question_answering/test_model\.py::test_fit_on_strings\[(True|False-mix)",
     r"token_classification/test_model\.py::test_fit_and_decode\[(True|"
     r"False-mixed)",
+    # tests/tasks/summarization fits, keeps, serves and fine-tunes one.
+    r"test_(precision|keras_hub_checks|token_types|fit_inputs|"
+    r"served_equals_predicted)\.py::.*summarization",
+    r"test_contract\.py::test_(fits|saved_and_loaded|misspelt)\S*"
+    r"\[.*summarization",
+    r"summarization/test_model\.py::test_(rematerialized|samplers\[(Ker|top_k)|"
+    r"no_beam)",
+    r"summarization/test_served\.py::test_(one_loop|a_difference|a_folder)",
+    r"summarization/test_finetuning\.py::test_runs",
+    r"summarization/test_transformers\.py::test_generates_as_theirs_once",
 ]
 _SLOW = re.compile("|".join(PATTERNS))
 

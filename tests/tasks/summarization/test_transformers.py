@@ -296,7 +296,7 @@ def test_generates_as_theirs(end, tmp_path):
             our_ids(task, inputs, 20), want, err_msg=str(search)
         )
         lengths |= {*(want != 1).sum(1)}
-    assert len(lengths) > 3  # They end at several places.
+    assert len(lengths) > 2  # They end at several places.
     task.compile(sampler="greedy", run_eagerly=True)
     inputs = rows(seed=99)
     np.testing.assert_array_equal(
@@ -324,7 +324,7 @@ def test_generates_as_theirs_once_trained(tmp_path):
     model.eval().save_pretrained(tmp_path)
     task = klf.LongformerSeq2SeqLM.from_preset(tmp_path, preprocessor=None)
     for search in ({"num_beams": 1}, {"num_beams": 4}):
-        task.compile(sampler=klf.BeamSearch(**search))
+        task.compile(sampler=klf.BeamSearch(**search), run_eagerly=True)
         inputs = rows(seed=8)
         want = their_ids(model, inputs, 16, **search)
         assert (want[:, 5:] == 1).all() or (want == 2).sum() > 3
