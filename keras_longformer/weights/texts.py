@@ -62,10 +62,13 @@ def longest_row(preset: str) -> int:
     elif os.path.isdir(preset) or preset.startswith(readers.HUB_SCHEME):
         config = readers.Folder(preset).read_json("config.json")
         if kind == "hugging_face":
-            families = SEQ2SEQ_FAMILIES if is_seq2seq(preset) else FAMILIES
+            is_pair = is_seq2seq(preset)
+            families = SEQ2SEQ_FAMILIES if is_pair else FAMILIES
             family = family_of(config, preset, families)
             config = family.to_keywords(config, preset)
-            config.setdefault("max_sequence_length", family.max_sequence_length)
+            if is_pair:  # A BART does not say how long it is to be.
+                longest = family.max_sequence_length
+                config.setdefault("max_sequence_length", longest)
         else:
             config = config.get("config", {})
     else:
