@@ -9,8 +9,8 @@ has 1,000 characters or more, and the first sentence of their docstrings: what
 people wrote. Parted by files. For each seed two models of one size (2 and 2
 layers, width 192, a byte-pair tokenizer of 4,096 made here), each trained
 for `--minutes`: one reads up to `--tokens` tokens, one is cut to `--short`.
-Beside them, what needs no model: the name, split into words. ROUGE is of what was held
-out, greedy. The first model is then exported and asked.
+Beside them, what needs no model: the name, split into words. ROUGE is of what
+was held out, greedy. The first model is then exported and asked.
 
 A model of this size that has seen a few thousand examples writes in the style
 of docstrings and guesses their subject from names: this shows that training,
