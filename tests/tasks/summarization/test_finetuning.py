@@ -31,7 +31,7 @@ def test_reads_tables(tmp_path):
         tmp_path / "a.jsonl",
         [{"text": "a", "summary": "b"}, {"text": "a", "summary": " "}],
     )
-    with pytest.raises(DataError, match="line 2.*'summary' is empty"):
+    with pytest.raises(DataError, match=":2: 'summary' is empty"):
         data.read_summaries(path)
     path = write(tmp_path / "b.jsonl", [{"body": "a", "head": "b", "id": 3}])
     (example,) = data.read_summaries(

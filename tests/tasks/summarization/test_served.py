@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import keras_longformer as klf
 from keras_longformer.finetune import prediction
+from tests.tasks import small
 from tests.tasks.table import make_summarizer
 
 TEXTS = ["a good text", "bad " * 40, "", "goo"]
@@ -121,7 +122,7 @@ def test_options_that_cannot_be(options, match, tmp_path):
 def test_texts_that_are_too_long(tmp_path):
     """One bad document, and the others of its request are answered."""
     task = make_summarizer()
-    task.preprocessor.tokenizer.max_text_bytes = 50
+    task.preprocessor.tokenizer = small.make_tokenizer(max_text_bytes=50)
     served = type(task).served_cls(task, bad_texts="report")
     outputs = served.answers(tf.constant(["a", "a" * 51]))
     errors = outputs["error"].numpy()
