@@ -14,6 +14,7 @@ _OTHER_TASKS = (
 )
 # Patterns of test ids.
 PATTERNS = [
+    r"portable/test_tasks\.py::test_(probabilities|equals_the_model\[(embed|token))",
     r"word_piece/test_tasks\.py::test_served_equals_predicted",
     r"test_toy\.py::test_serves\[windows",
     r"test_precision\.py::test_quantized_model_is_exported",

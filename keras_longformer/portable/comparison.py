@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,14 +96,18 @@ def difference(got: Arrays, want: Arrays) -> float:
 
 
 def largest_difference(
-    run: Run, model: Run, examples: Iterable[Example], allowed: float, what: str
+    run: Run,
+    examples: Sequence[Example],
+    wanted: Sequence[Arrays],
+    allowed: float,
+    what: str,
 ) -> float:
     """Compares a file with its model.
 
     Args:
         run: the file in its runtime.
-        model: the model, of the same inputs.
         examples: what to compare at.
+        wanted: the model's outputs for each.
         allowed: float, the most.
         what: str, the file's runtime, for the message.
 
@@ -113,10 +118,8 @@ def largest_difference(
         RuntimeError: it is more than `allowed`, and where.
     """
     found = {
-        (example.batch, example.length): difference(
-            run(example.inputs), model(example.inputs)
-        )
-        for example in examples
+        (example.batch, example.length): difference(run(example.inputs), want)
+        for example, want in zip(examples, wanted, strict=True)
     }
     largest = max(found.values())
     if not largest <= allowed:

@@ -128,29 +128,30 @@ def _traced(subject) -> Callable:
     return function
 
 
-def _called(model, output_name):
-    """The model as a function of arrays, as its user calls it."""
-
-    def run(inputs):
-        outputs = model(dict(inputs), training=False)
+def _answers(model, subject):
+    """What a model says of all examples, called as its user calls it."""
+    answers = []
+    for example in subject.examples:
+        outputs = model(dict(example.inputs), training=False)
         if not isinstance(outputs, dict):
-            outputs = {output_name: outputs}
-        return {
-            name: np.asarray(keras.ops.convert_to_numpy(x), "float32")
-            for name, x in outputs.items()
-        }
-
-    return run
+            outputs = {subject.output_name: outputs}
+        answers.append(
+            {
+                name: np.asarray(keras.ops.convert_to_numpy(x), "float32")
+                for name, x in outputs.items()
+            }
+        )
+    return answers
 
 
 def _compare(subject, kind, file, format):
     """What was compared, as the file says it."""
     runtime = _RUNTIMES[format]
     run = kind.runner(file)
-    plain = _called(subject.plain, subject.output_name)
     examples = subject.examples
+    wanted = _answers(subject.plain, subject)
     largest = comparison.largest_difference(
-        run, plain, examples, comparison.TOLERANCE, runtime
+        run, examples, wanted, comparison.TOLERANCE, runtime
     )
     compared = {
         "runtime": f"{runtime} {metadata.version(runtime)}",
@@ -161,8 +162,8 @@ def _compare(subject, kind, file, format):
     if format == "onnx":
         compared["without_optimizations"] = comparison.largest_difference(
             onnx_file.runner(file, optimized=False),
-            plain,
-            examples[:-1] or examples,
+            examples,
+            wanted,
             comparison.TOLERANCE,
             f"{runtime}, without its optimizations,",
         )
@@ -170,8 +171,8 @@ def _compare(subject, kind, file, format):
         compared["to_the_model_in_its_own_dtype"] = (
             comparison.largest_difference(
                 run,
-                _called(subject.model, subject.output_name),
                 examples,
+                _answers(subject.model, subject),
                 comparison.TOLERANCE_OF_16_BITS,
                 runtime,
             )

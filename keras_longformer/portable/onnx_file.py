@@ -9,7 +9,6 @@ tf2onnx converts; what it lacks or takes otherwise than TensorFlow is here:
 
 import contextlib
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -101,7 +100,8 @@ def runner(path: str, *, optimized: bool = True) -> Callable:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Errors.
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    # Threads that wait for work must not take it from others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimized:
         options.graph_optimization_level = (
             onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

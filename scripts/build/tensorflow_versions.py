@@ -2,12 +2,14 @@
 
 Command:
     python scripts/build/tensorflow_versions.py 2.20.0 2.21.0 2.22.0rc0
-        [--keras 3.15.0 3.15.1] [--keras-hub 0.32.0] [--folder FOLDER] [--keep]
+        [--keras 3.15.0 3.15.1] [--keras-hub 0.32.0] [--checks NAME ...]
+        [--folder FOLDER] [--keep]
 
 For each pair of versions it makes an environment with these very ones (whatever
-TensorFlow itself asks for: a release candidate wants a nightly Keras), and with
-TensorFlow Text of that version if there is one; compiles the kernel with its
-headers; and runs what the package relies on, each in a process of its own:
+TensorFlow itself asks for: a release candidate wants a nightly Keras), with
+TensorFlow Text of that version if there is one, and TF Serving's messages of
+that version or else the newest; compiles the kernel with its headers; and runs
+what the package relies on, each in a process of its own:
 
     kernel     the cases of window attention in the kernel, its gradients, its
                dropout, in graphs and under XLA
@@ -17,8 +19,9 @@ headers; and runs what the package relies on, each in a process of its own:
     serving    a SavedModel that is exported and compared
 
 Prints a table in Markdown and ends with code 1 if anything failed; the logs
-are then kept. Each pair takes some 15 minutes of CPU time, a download of
-600 MB and 3 GB of disk, which it gives back.
+are then kept. What `--keep` has left in a folder is taken again. Each pair
+takes some 15 minutes of CPU time, a download of 600 MB and 3 GB of disk, which
+it gives back.
 """
 
 import argparse
@@ -130,8 +133,9 @@ class Environment:
 
     def make(self):
         """Installs everything; raises `RuntimeError` where that fails."""
-        venv = [sys.executable, "-m", "venv", str(self.folder / "venv")]
-        subprocess.run(venv, check=True)
+        if not os.path.exists(self.python):
+            venv = [sys.executable, "-m", "venv", str(self.folder / "venv")]
+            subprocess.run(venv, check=True)
         names = [f"{name}=={v}" for name, v in self.wanted.items()]
         self._install("--no-deps", *names)
         code, text = self.run(
@@ -142,18 +146,25 @@ class Environment:
             raise RuntimeError(text)
         self._install(*TOOLS, *json.loads(text))
         release = ".".join(self.wanted["tensorflow"].split(".")[:2])
-        # There is none for each release candidate.
-        self.run(
-            *("text_package", "-m", "pip", "install", "--quiet", "--no-deps"),
-            f"tensorflow-text=={release}.*",
-        )
+        # There are none for each release candidate.
+        self._take_first(f"tensorflow-text=={release}.*")
+        api = "tensorflow-serving-api"
+        self._take_first(f"{api}=={release}.*", api)
+
+    def _take_first(self, *names):
+        """Installs the first of `names` that there is, without what it asks
+        for, or none."""
+        for name in names:
+            arguments = ("-m", "pip", "install", "--quiet", "--no-deps", name)
+            if not self.run("if_there", *arguments)[0]:
+                return
 
     def _install(self, *names):
         code, text = self.run("pip", "-m", "pip", "install", "--quiet", *names)
         if code:
             raise RuntimeError(f"{' '.join(names)}: {text[-2000:]}")
 
-    def check(self):
+    def check(self, names):
         """Returns what came of it: versions, and a word for each check."""
         code, text = self.run("versions", "-c", VERSIONS)
         if code:
@@ -161,10 +172,10 @@ class Environment:
         row = json.loads(text.splitlines()[-1])
         code, text = self.run("build", "-m", "keras_longformer.native.build")
         row["compiles"] = "yes" if not code else said_of_failure(text)
-        for name, files in CHECKS.items():
+        for name in names:
             code, text = self.run(
                 *(name, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-                *("--fast", "--allow-skips", *files),
+                *("--fast", "--allow-skips", *CHECKS[name]),
             )
             row[name] = counts(text) or said_of_failure(text)
         return row
@@ -207,6 +218,9 @@ def main():
     parser.add_argument("tensorflow", nargs="+")
     parser.add_argument("--keras", nargs="+", default=["3.15.1"])
     parser.add_argument("--keras-hub", default="0.32.0")
+    parser.add_argument(
+        "--checks", nargs="+", choices=list(CHECKS), default=list(CHECKS)
+    )
     parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
@@ -215,13 +229,13 @@ def main():
     for tensorflow in options.tensorflow:
         for keras in options.keras:
             folder = root / f"{tensorflow}-{keras}"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             environment = Environment(
                 folder, tensorflow, keras, options.keras_hub
             )
             try:
                 environment.make()
-                rows.append(environment.check())
+                rows.append(environment.check(options.checks))
             except RuntimeError as error:
                 said = said_of_failure(str(error))
                 rows.append({**environment.wanted, "installs": said})

@@ -7,7 +7,12 @@ import onnxruntime
 
 import keras_longformer as klf
 
-LEVELS = onnxruntime.GraphOptimizationLevel
+LEVELS = [
+    onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,  # The default.
+]
 
 
 def export(model, folder, name="model.onnx", format="onnx"):
@@ -16,7 +21,7 @@ def export(model, folder, name="model.onnx", format="onnx"):
     return path
 
 
-def session(path, level=LEVELS.ORT_ENABLE_ALL):
+def session(path, level=LEVELS[-1]):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = level
     options.intra_op_num_threads = 1

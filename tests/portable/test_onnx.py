@@ -20,7 +20,8 @@ VARIANTS = {
         "activation": "gelu_approximate",
     },
     "causal, packed, types, absolute": {
-        "causal": [True, False],
+        "num_layers": 1,
+        "causal": True,
         "packed": True,
         "num_token_types": 2,
         "position_rule": "absolute",
@@ -64,6 +65,10 @@ def test_equals_the_definition(tmp_path, name):
     if model.max_sequence_length == 4096:  # Too large for the definition.
         inputs = inputs_of(model, 2, 4096)
         files.assert_same(files.run(opened, inputs), model(inputs))
+    inputs = inputs_of(model, 2, first + 1)
+    for level in files.LEVELS:
+        opened = files.session(path, level)
+        files.assert_same(files.run(opened, inputs), want(inputs))
     said = files.facts(path)
     assert said["model"] == "LongformerBackbone"
     assert said["largest_difference"] < 1e-5
@@ -71,23 +76,7 @@ def test_equals_the_definition(tmp_path, name):
     assert os.listdir(tmp_path) == ["model.onnx"]
 
 
-def test_every_optimization_is_right(tmp_path):
-    model = files.backbone(num_layers=1, dilation=2)
-    path = files.export(model, tmp_path)
-    want = files.densely(model)
-    levels = files.LEVELS
-    for level in (
-        levels.ORT_DISABLE_ALL,
-        levels.ORT_ENABLE_BASIC,
-        levels.ORT_ENABLE_EXTENDED,
-        levels.ORT_ENABLE_ALL,
-    ):
-        opened = files.session(path, level)
-        for batch, length in ((2, 1), (3, 135), (1, 300)):
-            inputs = inputs_of(model, batch, length)
-            files.assert_same(files.run(opened, inputs), want(inputs))
-
-
+@pytest.mark.slow
 def test_decoder_with_relative_positions(tmp_path):
     model = klf.LongformerDecoderBackbone(
         29, 2, 2, 8, 13, window_size=[6, 10], dilation=[1, [1, 2]]
@@ -110,11 +99,12 @@ def test_decoder_with_relative_positions(tmp_path):
 )
 def test_adapters_and_16_bits(tmp_path, dtype):
     """One copy in float32, with what LoRA has learnt."""
-    model = files.backbone(num_layers=1, dtype=dtype, pooler=False)
+    config = {"num_layers": 1, "pooler": False, "max_sequence_length": 40}
+    model = files.backbone(**config, dtype=dtype)
     model.enable_lora(2, ["query", "global_value"])
     files.stirred(model)
     path = files.export(model, tmp_path)
-    plain = files.backbone(num_layers=1, pooler=False)
+    plain = files.backbone(**config)
     arrays = {w.path: np.asarray(w, "float32") for w in model.weights}
     for name in ("query", "global_value"):
         at = f"layer_0/attention/{name}/"
@@ -127,7 +117,7 @@ def test_adapters_and_16_bits(tmp_path, dtype):
         if weight.path in arrays:
             weight.assign(arrays.pop(weight.path))
     assert all("seed" in name for name in arrays)
-    inputs = inputs_of(plain, 2, 139)
+    inputs = inputs_of(plain, 2, 39)
     got = files.run(files.session(path), inputs)
     files.assert_same(got, files.densely(plain)(inputs))
     said = files.facts(path)
@@ -138,7 +128,9 @@ def test_adapters_and_16_bits(tmp_path, dtype):
 
 
 def test_says_no_numbers_for_what_cannot_be(tmp_path):
-    model = files.backbone(num_layers=1, num_token_types=2)
+    model = files.backbone(
+        num_layers=1, num_token_types=2, max_sequence_length=40
+    )
     opened = files.session(files.export(model, tmp_path))
     for name, value in (
         ("token_ids", -1),
@@ -150,7 +142,7 @@ def test_says_no_numbers_for_what_cannot_be(tmp_path):
         with pytest.raises(Exception, match="out of data bounds"):
             files.run(opened, inputs)
     with pytest.raises(Exception, match="out of data bounds"):
-        files.run(opened, inputs_of(model, 1, 301))
+        files.run(opened, inputs_of(model, 1, 41))
     inputs = inputs_of(model, 2, 9)
     inputs["global_mask"][0] = True
     got = files.run(opened, inputs)["sequence_output"]
@@ -167,15 +159,13 @@ def test_a_wrong_file_is_not_published(tmp_path, monkeypatch):
             node.op_type = {"Erf": "Tanh"}.get(node.op_type, node.op_type)
         return proto
 
-    model = files.backbone(num_layers=1)
+    model = files.backbone(num_layers=1, max_sequence_length=40)
     monkeypatch.setattr(onnx_file, "_convert", wrong)
+    (tmp_path / "model.onnx").write_text("before")
     with pytest.raises(RuntimeError, match="at 2 x 1, .*Nothing was exported"):
         model.export(str(tmp_path / "model.onnx"), format="onnx")
-    assert os.listdir(tmp_path) == []
-    monkeypatch.setattr(onnx_file, "_convert", right)
-    (tmp_path / "model.onnx").write_text("before")
-    files.export(model, tmp_path)  # Takes the place of what was there.
-    assert (tmp_path / "model.onnx").stat().st_size > 10_000
+    assert os.listdir(tmp_path) == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_text() == "before"
 
 
 def test_an_operation_that_onnx_lacks(tmp_path):
@@ -185,8 +175,8 @@ def test_an_operation_that_onnx_lacks(tmp_path):
             outputs = super().call(inputs, training=training, mask=mask)
             return keras.ops.erfinv(outputs / 9)
 
-    model = Embedder(files.backbone(num_layers=1))
-    with pytest.raises(ValueError, match="Erfinv|Ndtri.*another|operations"):
+    model = Embedder(files.backbone(num_layers=1, max_sequence_length=40))
+    with pytest.raises(ValueError, match="has none for: Erfinv"):
         model.export(str(tmp_path / "model.onnx"), format="onnx")
     assert os.listdir(tmp_path) == []
 
