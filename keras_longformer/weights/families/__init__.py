@@ -35,6 +35,8 @@ def family_of(config: Mapping, source: str = "config.json") -> Family:
         ValueError: a `model_type` of no family, and why it is none.
     """
     model_type = config.get("model_type")
+    if not isinstance(model_type, str):
+        model_type = repr(model_type)
     for family in FAMILIES:
         if model_type in family.model_types:
             return family

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 
+MOST_LAYERS = 1000  # Of weights that have none.
+
+
 def problems_with_sizes(
     family, keywords: Mapping, shapes: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
@@ -24,10 +27,11 @@ def problems_with_sizes(
         and name.removeprefix(number).split(".")[0].isdecimal()
     }
     said = keywords["num_layers"]
-    if layers and said != max(layers) + 1:
+    found = max(layers, default=-1) + 1
+    # Without any, those that are missing are a model's, not a thousand million.
+    if said != found and (layers or said > MOST_LAYERS):
         problems.append(
-            f"num_hidden_layers={said}, and the weights have "
-            f"{max(layers) + 1} layers"
+            f"num_hidden_layers={said}, and the weights have {found} layers"
         )
     words, positions, types = (row[1] for row in family.embeddings[:3])
     first = family.layer_path.format(0)
