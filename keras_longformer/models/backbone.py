@@ -7,6 +7,7 @@ from keras_longformer import weights
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
 from keras_longformer.models import policies
+from keras_longformer.models import own_presets
 from keras_longformer.models import presets
 from keras_longformer.models import quantization
 from keras_longformer.models.call_inputs import LongformerInputs
@@ -327,10 +328,9 @@ class LongformerBackbone(
         if weights.preset_kind(preset) == "keras_hub":
             # One of ours, which KerasHub loads as it is.
             dtype = kwargs.pop("dtype", None)
-            return presets.rebuild(
-                super().from_preset(preset, load_weights, dtype=dtype),
-                {**options, **kwargs},
-            )
+            with own_presets.opening(preset, load_weights):
+                saved = super().from_preset(preset, load_weights, dtype=dtype)
+            return presets.rebuild(saved, {**options, **kwargs})
         foreign = weights.open_foreign(
             preset, load_weights=load_weights, **options
         )

@@ -11,6 +11,8 @@ import os
 
 import keras
 
+from keras_longformer import weights
+
 # Of ours in a backbone's `config.json`, which KerasHub hands to `from_config`.
 SAVED = "saved_dtype"
 DEFAULT = "float32"
@@ -51,8 +53,7 @@ def saved_policy(preset):
     path = os.path.join(preset, "config.json")
     if not os.path.isfile(path):
         return None
-    with open(path, encoding="utf-8") as file:
-        return json.load(file).get("config", {}).get(SAVED)
+    return (weights.read_json(path).get("config") or {}).get(SAVED)
 
 
 def write(model, preset):

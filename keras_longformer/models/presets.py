@@ -5,6 +5,8 @@ import json
 import logging
 import os
 
+import keras
+
 from keras_longformer import weights
 from keras_longformer.layers.positions import position_offset
 from keras_longformer.text.packing import length_buckets
@@ -39,6 +41,7 @@ def load_arrays(model, arrays, source, fresh=OPTIONAL):
         may_be_fresh=fresh,
         may_be_unused=OPTIONAL,
     )
+    warn_of_numbers(assigned.not_finite, source, type(model).__name__)
     if assigned.fresh:
         LOGGER.warning(
             "'%s' has no weights for %s of %s: they start from random "
@@ -47,6 +50,38 @@ def load_arrays(model, arrays, source, fresh=OPTIONAL):
             ", ".join(assigned.fresh),
             type(model).__name__,
         )
+
+
+def warn_of_numbers(names, source, model_name):
+    """Logs which weights of a file hold NaN or infinity, if any do.
+
+    Args:
+        names: list of str, theirs.
+        source: str, the file.
+        model_name: str, the class.
+    """
+    if names:
+        LOGGER.warning(
+            "'%s' has weights of %s in which some number is not finite (NaN "
+            "or infinite), and so will be what it computes: %s. The training "
+            "that wrote it may have diverged.",
+            source,
+            model_name,
+            ", ".join(names),
+        )
+
+
+def check_numbers(model, source):
+    """Logs which weights of a model that Keras opened are not finite."""
+    names = [
+        weight.path
+        for weight in model.weights
+        if keras.backend.is_float_dtype(weight.dtype)
+        and not weights.is_finite(
+            keras.ops.convert_to_numpy(weight).astype("float32")
+        )
+    ]
+    warn_of_numbers(names, source, type(model).__name__)
 
 
 def write_note(folder):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_longformer import weights
+from keras_longformer.models import own_presets
 from keras_longformer.models import policies
 from keras_longformer.models import presets
 from keras_longformer.models import quantization
@@ -351,10 +352,13 @@ class LongformerTask(
     @classmethod
     def _from_own_preset(cls, preset, load_weights, own, options, kwargs):
         """A preset of ours, which KerasHub loads as it was saved."""
+        own_presets.check_preset(preset, load_weights)
         kwargs["dtype"] = own.pop("dtype", None) or policies.saved_policy(
             preset
         )
-        task = super().from_preset(preset, load_weights, **kwargs)
+        with own_presets.opening(preset, load_weights):
+            task = super().from_preset(preset, load_weights, **kwargs)
+        presets.check_numbers(task, preset)
         longest = task.backbone.max_sequence_length
         preprocessor = task.preprocessor
         if preprocessor is not None and "preprocessor" not in kwargs:

@@ -26,6 +26,7 @@ from keras_longformer.weights.adapted import (
 from keras_longformer.weights.adapted import merge_adapters as merge_adapters
 from keras_longformer.weights.assign import Assigned as Assigned
 from keras_longformer.weights.assign import assign as assign
+from keras_longformer.weights.assign import is_finite as is_finite
 from keras_longformer.weights.assign import without as without
 from keras_longformer.weights.families import FAMILIES as FAMILIES
 from keras_longformer.weights.families import (
@@ -34,6 +35,8 @@ from keras_longformer.weights.families import (
 from keras_longformer.weights.families.model_garden import (
     CONVERTER_QUIRKS as CONVERTER_QUIRKS,
 )
+from keras_longformer.weights.files import check_inside as check_inside
+from keras_longformer.weights.files import read_json as read_json
 from keras_longformer.weights.foreign import ForeignPreset as ForeignPreset
 from keras_longformer.weights.hugging_face import (
     read_hugging_face as read_hugging_face,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 import keras
@@ -34,10 +35,12 @@ class Assigned:
     Attributes:
         fresh: names of variables that keep their initial values.
         unused: names of arrays that no variable took.
+        not_finite: names of arrays that hold NaN or infinity.
     """
 
     fresh: list[str]
     unused: list[str]
+    not_finite: list[str] = field(default_factory=list)
 
 
 def assign(
@@ -102,10 +105,21 @@ def assign(
     problems += [("ambiguous", name, paths) for name, paths in ambiguous]
     if problems:
         raise ValueError(_message(model, source, problems, hint))
+    not_finite = []
     for name, variable in variables.items():
         if name in arrays:
-            variable.assign(np.asarray(arrays[name]))
-    return Assigned(sorted(fresh), sorted(unused))
+            array = np.asarray(arrays[name])
+            if not is_finite(array):
+                not_finite.append(name)
+            variable.assign(array)
+    return Assigned(sorted(fresh), sorted(unused), sorted(not_finite))
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Says whether an array holds neither NaN nor infinity."""
+    # A sum has no copy of the array, and that of finite float32 is finite.
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(np.sum(array, dtype=np.float64)))
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

@@ -4,12 +4,15 @@ Nothing here runs code found in a file.
 """
 
 import importlib
+import os
 import types
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
 import numpy as np
+
+from keras_longformer.weights.files import parse_text
 
 # Names of dtypes: safetensors', NumPy's. Others are NumPy's in capitals.
 SAFETENSORS_DTYPES = {
@@ -24,6 +27,17 @@ SAFETENSORS_DTYPES = {
     "U8": "uint8",
 }
 FLOATS = ("float64", "float32", "float16", "bfloat16")
+# What h5py raises of a file whose bits are not as they were written.
+BROKEN_H5 = (
+    AttributeError,
+    KeyError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+LONGEST_NAME = 1000  # Characters. BERT's longest is of about 100.
 
 
 class LazyArrays(Mapping):
@@ -85,7 +99,8 @@ def as_float32(array: np.ndarray) -> np.ndarray:
     """
     # NumPy has no kind for bfloat16: ml_dtypes registers it as "V".
     floating = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
-    return array.astype(np.float32, copy=False) if floating else array
+    with np.errstate(over="ignore"):  # `assign` lists what is not finite.
+        return array.astype(np.float32, copy=False) if floating else array
 
 
 def read_safetensors(path: str) -> LazyArrays:
@@ -94,15 +109,27 @@ def read_safetensors(path: str) -> LazyArrays:
     import safetensors
 
     try:
+        _check_header(path)
         file = safetensors.safe_open(path, framework="numpy")
         names = list(file.keys())
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise _broken(path, "safetensors", error) from error
     return LazyArrays(
         {name: bind(file.get_tensor, name) for name in names},
         {name: file.get_slice(name).get_shape for name in names},
         {name: file.get_slice(name).get_dtype for name in names},
     )
+
+
+def _check_header(path):
+    """Raises `ValueError` where two arrays have one name.
+
+    safetensors takes either of them; all else it looks at itself.
+    """
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size <= os.path.getsize(path):
+            parse_text(file.read(size))
 
 
 def read_h5(path: str) -> LazyArrays:
@@ -112,9 +139,15 @@ def read_h5(path: str) -> LazyArrays:
     loaders = {}
     shapes = {}
     dtypes = {}
+    most = os.path.getsize(path)
 
     def visit(name, item):
+        if not isinstance(name, str):
+            raise ValueError(f"the name {name!r:.100} is not UTF-8")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"a name of {len(name):,} characters")
         if isinstance(item, h5py.Dataset):
+            _check_dataset(name, item, most)
             loaders[name] = bind(_read_dataset, (path, item))
             shapes[name] = bind(getattr, item, "shape")
             dtypes[name] = bind(getattr, item.dtype, "name")
@@ -122,9 +155,22 @@ def read_h5(path: str) -> LazyArrays:
     try:
         # Soft and external links are not followed by `visititems`.
         h5py.File(path, "r").visititems(visit)
-    except (OSError, RuntimeError) as error:
+    except BROKEN_H5 as error:
         raise _broken(path, "HDF5", error) from error
     return LazyArrays(loaders, shapes, dtypes)
+
+
+def _check_dataset(name, dataset, most):
+    """Raises `ValueError` for one whose numbers are not in this file."""
+    if dataset.shape is None:
+        raise ValueError(f"{name} is empty")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{name} leads to another file, which is not read")
+    if dataset.nbytes > most:
+        raise ValueError(
+            f"{name} says that it has the shape {dataset.shape}, "
+            f"{dataset.nbytes:,} bytes, and the file has {most:,}"
+        )
 
 
 def read_torch(path: str) -> LazyArrays:
@@ -188,7 +234,7 @@ def _read_dataset(path_and_dataset):
     path, dataset = path_and_dataset
     try:
         return dataset[()]
-    except (OSError, RuntimeError) as error:
+    except BROKEN_H5 as error:
         raise _broken(path, "HDF5", error) from error
 
 

@@ -42,8 +42,9 @@ def read_hugging_face(
     preset = os.fspath(preset)
     # What cannot be read is refused before its weights are looked at.
     said = readers.Folder(preset).read_json("config.json")
-    family = family_of(said, preset)
-    config = family.to_keywords(said, preset)
+    where = f"{preset.rstrip('/')}/config.json"
+    family = family_of(said, where)
+    config = family.to_keywords(said, where)
     checkpoint = readers.open_checkpoint(preset)
     family.check_sizes(config, checkpoint.arrays, checkpoint.source)
     config["pooler"] = family.has_pooler(checkpoint.arrays)
@@ -55,6 +56,7 @@ def read_hugging_face(
             num_layers=config["num_layers"],
             num_heads=config["num_heads"],
             head_modules=head_modules,
+            source=checkpoint.source,
         )
     return ForeignPreset(
         checkpoint.source,
@@ -63,7 +65,7 @@ def read_hugging_face(
         arrays,
         checkpoint.tokenizer_files,
         head_keywords(said),
-        architecture=(said.get("architectures") or [""])[0],
+        architecture=_architecture(said),
         classifier_dropout=(
             said.get("classifier_dropout") if family.heads_drop else None
         ),
@@ -75,6 +77,13 @@ def read_hugging_face(
         ),
         sentence=checkpoint.sentence,
     )
+
+
+def _architecture(said):
+    """The class that was saved, where the config says one."""
+    classes = said.get("architectures")
+    named = isinstance(classes, list) and classes
+    return classes[0] if named and isinstance(classes[0], str) else ""
 
 
 def save_hugging_face(

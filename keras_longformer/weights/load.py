@@ -51,7 +51,14 @@ def preset_kind(preset: str | keras.Model) -> str:
         config = readers.Folder(preset).read_json("config.json")
         if is_hugging_face(config):
             return "hugging_face"
-        is_encoder = config.get("class_name") in keras_hub_families.KINDS
+        name = config.get("class_name")
+        if not isinstance(name, str):
+            raise ValueError(
+                f"'{preset.rstrip('/')}/config.json' must say a `model_type`, "
+                "as Hugging Face's do, or a `class_name`, as KerasHub's. It "
+                f"says: {', '.join(sorted(config)) or 'nothing'}."
+            )
+        is_encoder = name in keras_hub_families.KINDS
     else:
         is_encoder = keras_hub_families.is_known_name(preset)
         # KerasHub's names have no slash outside a handle.
@@ -121,8 +128,9 @@ def open_foreign(
     foreign = read(preset, load_weights=load_weights, head_modules=head_modules)
     if foreign.config["window_size"] is None and window_size is None:
         raise ValueError(
-            f"Nothing beside '{foreign.source}' says the windows of its "
-            "attention. Name them: `window_size=512`, or one for each layer."
+            f"Nothing beside '{foreign.source}' "
+            f"({', '.join(model_garden.PARAMETER_FILES)}) says the windows of "
+            "its attention. Name them: `window_size=512`, or one for each layer."
         )
     return foreign.make_long(
         max_sequence_length=max_sequence_length,

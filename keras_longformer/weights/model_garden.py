@@ -9,6 +9,7 @@ from dataclasses import replace
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
 from keras_longformer.weights.families import model_garden as family
+from keras_longformer.weights.families.config import LARGEST_WINDOW
 from keras_longformer.weights.families.family import DEFAULT_WINDOW_SIZE
 from keras_longformer.weights.foreign import ForeignPreset
 from keras_longformer.weights.object_graph import ObjectGraph
@@ -17,6 +18,8 @@ from keras_longformer.weights.object_graph import find_checkpoint
 # What says the rest of a model, if one of them lies beside the checkpoint: its
 # trainer's record, and the configuration of the published BERTs.
 PARAMETER_FILES = ("params.yaml", "bert_config.json")
+# Of such a file, whose aliases can say exponentially much.
+MOST_BYTES, MOST_BRACKETS, MOST_VALUES = 1 << 18, 1000, 100_000
 # Ours, theirs in each. The first are told by the arrays too, and must agree.
 SIZES = (
     ("vocabulary_size", "vocab_size"),
@@ -213,6 +216,7 @@ def _parameters(folder):
         if len(found) == 1:
             # BertPretrainer's, which its configuration sets to this.
             head = list(_values(content, "mlm_activation")) or ["gelu"]
+            _check_numbers(found[0], path)
             _check_kind(content, path)
             return path, found[0], head[0]
         raise ValueError(
@@ -237,11 +241,67 @@ def _read_parameters(path):
             f"'{path}' is read with the package yaml. Try: pip install "
             "pyyaml; or move the file away and name what it says in the call."
         ) from error
-    with open(path, encoding="utf-8") as file:
-        try:
-            return yaml.safe_load(file)
-        except yaml.YAMLError as error:
-            raise ValueError(f"'{path}' is not YAML: {error}.") from error
+    if os.path.getsize(path) > MOST_BYTES:
+        raise ValueError(
+            f"'{path}' has {os.path.getsize(path):,} bytes, and a file of "
+            f"parameters no more than {MOST_BYTES:,}."
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if text.count("[") + text.count("{") > MOST_BRACKETS:
+            raise ValueError("it has too many brackets")
+        content = yaml.safe_load(text)
+        if _count(content, {}) > MOST_VALUES:
+            raise ValueError("its aliases say too much")
+        return content
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"'{path}' is not YAML that can be read: {error}."
+        ) from error
+
+
+def _count(value, known):
+    """How many values there are where each alias is written out."""
+    if not isinstance(value, Mapping | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES + 1  # Of a value within itself.
+        inner = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_count(x, known) for x in inner)
+    return known[id(value)]
+
+
+def _check_numbers(parameters, path):
+    """Raises `ValueError` for what is not of the kind that it must be."""
+    whole = {theirs for _, theirs in SIZES} | {"pad_token_id"}
+    wrong = [
+        f"{name}={value!r:.80}"
+        for name, value in parameters.items()
+        if (name in whole and not _is_int(value))
+        or ("dropout" in str(name) and not _is_rate(value))
+        or ("activation" in str(name) and not isinstance(value, str))
+        or (name == "attention_window" and not _is_windows(value))
+    ]
+    if wrong:
+        raise ValueError(
+            f"'{path}' says of an encoder what none can have: "
+            f"{', '.join(wrong)}."
+        )
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_rate(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < 1
+
+
+def _is_windows(value):
+    values = value if isinstance(value, list) else [value]
+    return all(_is_int(x) and 0 < x <= LARGEST_WINDOW for x in values)
 
 
 def _check_kind(content, path):
@@ -249,7 +309,7 @@ def _check_kind(content, path):
     for encoder in _values(content, "encoder"):
         named = isinstance(encoder, Mapping)
         kind = encoder.get("type", "bert") if named else encoder
-        if kind not in ENCODERS:
+        if not isinstance(kind, str) or kind not in ENCODERS:
             raise ValueError(
                 f"'{path}' is of an encoder of type {kind!r}, which computes "
                 f"something else. Read are those of {ENCODERS}."
@@ -262,8 +322,13 @@ def _encoders(content):
         yield content
         return
     for encoder in _values(content, "encoder"):
-        if isinstance(encoder, Mapping) and encoder.get("type") in encoder:
-            yield encoder[encoder["type"]] or {}
+        if not isinstance(encoder, Mapping):
+            continue
+        kind = encoder.get("type")
+        if isinstance(kind, str) and kind in encoder:
+            inner = encoder[kind] or {}
+            if isinstance(inner, Mapping):
+                yield inner
 
 
 def _values(content, name):

@@ -12,6 +12,8 @@ from functools import partial
 
 import tensorflow as tf
 
+from keras_longformer.weights.bundle import check_bundle
+from keras_longformer.weights.files import check_inside
 from keras_longformer.weights.formats import as_float32
 from keras_longformer.weights.lazy import LazyArray
 
@@ -45,6 +47,11 @@ def find_checkpoint(path: str) -> str | None:
         return None
     latest = tf.train.latest_checkpoint(path)
     if latest is not None:
+        if os.path.dirname(os.path.realpath(latest)) != os.path.realpath(path):
+            raise ValueError(
+                f"'{os.path.join(path, 'checkpoint')}' names {latest!r}, which "
+                "is not in its folder. Name the checkpoint that is meant."
+            )
         return latest
     found = sorted(name for name in os.listdir(path) if name.endswith(INDEX))
     if len(found) > 1:
@@ -70,9 +77,15 @@ class ObjectGraph:
 
     def __init__(self, prefix: str):
         # TensorFlow has no public name for this message.
+        from google.protobuf.message import DecodeError
         from tensorflow.core.protobuf import trackable_object_graph_pb2
 
         self.source = prefix
+        folder = os.path.dirname(prefix) or "."
+        for name in os.listdir(folder):
+            if name.startswith(f"{os.path.basename(prefix)}."):
+                check_inside(os.path.join(folder, name), folder)
+        check_bundle(prefix)
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             self._shapes = self._reader.get_variable_to_shape_map()
@@ -86,9 +99,33 @@ class ObjectGraph:
                 "here: convert it with Model Garden's "
                 "`official/nlp/tools/tf2_bert_encoder_checkpoint_converter.py`."
             )
+        if self._shapes[GRAPH]:
+            raise self._broken(f"{GRAPH} has the shape {self._shapes[GRAPH]}")
         graph = trackable_object_graph_pb2.TrackableObjectGraph()
-        graph.ParseFromString(self._read(GRAPH))
+        try:
+            graph.ParseFromString(self._read(GRAPH))
+        except (DecodeError, TypeError) as error:
+            raise self._broken(f"{GRAPH}: {error}") from error
         self._nodes = graph.nodes
+        self._check()
+
+    def _check(self):
+        """Raises `ValueError` where the graph names what is not there."""
+        ids = range(len(self._nodes))
+        if not ids:
+            raise self._broken("its graph is empty")
+        for node in self._nodes:
+            for child in node.children:
+                if child.node_id not in ids:
+                    raise self._broken(
+                        f"its graph names object {child.node_id} of {len(ids)}"
+                    )
+            for attribute in node.attributes:
+                key = attribute.checkpoint_key
+                if attribute.name != VALUE:
+                    continue
+                if key not in self._shapes or key == GRAPH:
+                    raise self._broken(f"its graph names an array {key!r}")
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self._nodes)))
@@ -133,9 +170,17 @@ class ObjectGraph:
     def _read(self, key):
         try:
             tensor = self._reader.get_tensor(key)
-            return tensor if key == GRAPH else as_float32(tensor)
         except UNREADABLE as error:
             raise self._broken(error) from error
+        if key == GRAPH:
+            return tensor
+        array = as_float32(tensor)
+        if array.dtype.name != "float32":
+            raise ValueError(
+                f"'{self.source}' holds {key} in {array.dtype.name}: no weight "
+                "of an encoder, or a quantized one, which is not read here."
+            )
+        return array
 
     def _broken(self, error):
         return ValueError(

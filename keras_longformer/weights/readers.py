@@ -6,13 +6,15 @@ one array at a time is in memory beside the model. (PyTorch's format is read as
 a whole.) Nothing here runs code found in a file.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from keras_longformer.weights.files import check_inside
+from keras_longformer.weights.files import check_no_pointer as check_no_pointer
+from keras_longformer.weights.files import read_json as read_json
 from keras_longformer.weights.formats import LazyArrays as LazyArrays
 from keras_longformer.weights.formats import bind
 from keras_longformer.weights.formats import optional
@@ -28,8 +30,6 @@ from keras_longformer.weights.sentence import read_modules
 from keras_longformer.weights.sentence import read_sentence
 
 HUB_SCHEME = "hf://"
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-
 
 # Other files of a folder that a tokenizer may need, and `from_preset` with it.
 TOKENIZER_FILES = (
@@ -99,7 +99,10 @@ class Folder:
         if self.on_hub:
             return _download(self.preset.removeprefix(HUB_SCHEME), name)
         path = os.path.join(self.preset, name)
-        return path if os.path.isfile(path) else None
+        if not os.path.isfile(path):
+            return None
+        check_inside(path, self.preset)
+        return path
 
     def sentence(self) -> Sentence | None:
         """Returns what sentence-transformers says of embeddings, if it does."""
@@ -168,22 +171,6 @@ def open_checkpoint(preset: str) -> Checkpoint:
     )
 
 
-def read_json(path: str) -> dict:
-    """Returns the dict that a JSON file holds."""
-    check_no_pointer(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"'{path}' is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"'{path}' must hold a JSON object. "
-            f"Received: {type(content).__name__}."
-        )
-    return content
-
-
 # In the order of preference: safe and quick to read first.
 FORMATS = {
     "model.safetensors": read_safetensors,
@@ -210,32 +197,23 @@ def _open_weights(folder):
     )
 
 
-def check_no_pointer(path: str) -> None:
-    """Raises `ValueError` for what Git LFS leaves in a file's place."""
-    with open(path, "rb") as file:
-        start = file.read(len(LFS_POINTER))
-    if start == LFS_POINTER:
-        raise ValueError(
-            f"'{path}' is a Git LFS pointer, not the file that it points to: "
-            "the folder was cloned without it. Run `git lfs pull` in it, or "
-            "open `hf://owner/name`."
-        )
-
-
 def _read_shards(folder, index_path, read):
     """Joins the files that an index names, checking that none is missing."""
     weight_map = read_json(index_path).get("weight_map")
-    if not isinstance(weight_map, dict):
+    if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"'{index_path}' has no `weight_map`.")
+    ending = os.path.splitext(index_path.removesuffix(".index.json"))[1]
+    for name, shard in weight_map.items():
+        if not _is_plain_name(shard, ending):
+            raise ValueError(
+                f"'{index_path}' must name files beside it that end in "
+                f"{ending}. Received: {shard!r:.200}, of {name}."
+            )
     loaders = {}
     shapes = {}
     dtypes = {}
+    shard_of = {}
     for shard in sorted(set(weight_map.values())):
-        if os.path.basename(shard) != shard:
-            raise ValueError(
-                f"'{index_path}' must name files beside it. "
-                f"Received: {shard!r}."
-            )
         path = folder.find(shard)
         if path is None:
             raise ValueError(
@@ -244,22 +222,40 @@ def _read_shards(folder, index_path, read):
             )
         check_no_pointer(path)
         arrays = read(path)
-        loaders.update(
-            {name: bind(arrays.__getitem__, name) for name in arrays}
-        )
-        shapes.update({name: bind(arrays.shape_of, name) for name in arrays})
-        dtypes.update({name: bind(arrays.dtype_of, name) for name in arrays})
+        for name in arrays:
+            if name in shard_of:
+                raise ValueError(
+                    f"The files of '{index_path}' hold {name} twice: in "
+                    f"{shard_of[name]} and in {shard}."
+                )
+            shard_of[name] = shard
+            loaders[name] = bind(arrays.__getitem__, name)
+            shapes[name] = bind(arrays.shape_of, name)
+            dtypes[name] = bind(arrays.dtype_of, name)
     # An h5 index says `<model>/roberta/...` of what is stored as `roberta/...`.
     absent = [
-        name
-        for name in weight_map
-        if name not in loaders and name.partition("/")[2] not in loaders
+        f"{name} ({shard})"
+        for name, shard in weight_map.items()
+        if shard not in (shard_of.get(name), shard_of.get(_inner(name)))
     ]
     if absent:
+        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
         raise ValueError(
-            f"The files of '{index_path}' lack: {', '.join(absent)}."
+            f"The files of '{index_path}' lack: "
+            f"{', '.join(absent[:10])}{more}."
         )
     return LazyArrays(loaders, shapes, dtypes)
+
+
+def _is_plain_name(name, ending):
+    """Whether it is a file's name that leads nowhere else."""
+    if not isinstance(name, str) or not name.endswith(ending):
+        return False
+    return 0 < len(name) <= 255 and not {*"/\\:\0"} & {*name}
+
+
+def _inner(name):
+    return name.partition("/")[2]
 
 
 def _download(handle, name):

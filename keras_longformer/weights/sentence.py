@@ -6,9 +6,10 @@ modules.json                        the modules, one after the other
 2_Normalize/                        that vectors get length 1
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from keras_longformer.weights.files import parse_json
 
 MODULES = "modules.json"
 POOLINGS = {
@@ -46,11 +47,7 @@ def read_modules(path: str) -> list:
     Raises:
         ValueError: it holds something else.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
-            modules = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"'{path}' is not valid JSON: {error}.") from error
+    modules = parse_json(path)
     if not isinstance(modules, list) or not all(
         isinstance(module, dict) for module in modules
     ):
@@ -58,9 +55,13 @@ def read_modules(path: str) -> list:
             f"'{path}' must list the modules of sentence-transformers."
         )
     for module in modules:
-        if ".." in str(module.get("path", "")).split("/") or str(
-            module.get("path", "")
-        ).startswith("/"):
+        inner = module.get("path", "")
+        if (
+            not isinstance(inner, str)
+            or inner.startswith("/")
+            or {*"\\:\0"} & {*inner}
+            or ".." in inner.split("/")
+        ):
             raise ValueError(
                 f"'{path}' must name folders beside it. "
                 f"Received: {module['path']!r}."

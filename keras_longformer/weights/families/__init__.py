@@ -46,6 +46,8 @@ def family_of(
         ValueError: a `model_type` of no family, and why it is none.
     """
     model_type = config.get("model_type")
+    if not isinstance(model_type, str):
+        model_type = repr(model_type)
     for family in families:
         if model_type in family.model_types:
             return family

@@ -1,6 +1,7 @@
 """What the keys of a Hugging Face `config.json` mean, as data."""
 
 import logging
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -127,7 +128,10 @@ def problems(
         if config.get(name) is not None and config[name] != value
     ]
     activation = config.get(activation_key, "gelu")
-    if ACTIVATIONS.get(activation) not in FEED_FORWARD:
+    if (
+        not isinstance(activation, str)
+        or ACTIVATIONS.get(activation) not in FEED_FORWARD
+    ):
         known = [n for n, ours in ACTIVATIONS.items() if ours in FEED_FORWARD]
         wrong.append(
             f"{activation_key}={activation!r}, where only one of "
@@ -138,6 +142,83 @@ def problems(
     return [("missing", name) for name in missing] + [
         ("unknown", sentence) for sentence in wrong
     ]
+
+
+# Those that must be one at the least.
+SIZES = (
+    "vocab_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "hidden_size",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+LARGEST_WINDOW = 1 << 24  # Tokens: more than any model reads.
+
+
+def problems_of_sizes(
+    config: Mapping,
+    keys: Sequence[tuple[str, str, float | None]],
+    window_key: str,
+    position_rule: str,
+) -> list[tuple[str, str]]:
+    """Returns numbers that no encoder can have, or not together.
+
+    Args:
+        config: mapping in which `problems` found none.
+        keys, window_key, position_rule: a `Family`'s.
+    """
+    said = {theirs: default for _, theirs, default in keys} | dict(config)
+    wrong = [
+        f"{name}={said[name]!r}, which must be 1 or more"
+        for name in SIZES
+        if said.get(name, 1) < 1
+    ]
+    wrong += [
+        f"{name}={said[name]!r}, which must lie in [0, 1)"
+        for name in RATES
+        if not said.get(name, 0) < 1
+    ]
+    heads, width = said.get("num_attention_heads"), said.get("hidden_size")
+    if not wrong and heads and width and width % heads:
+        wrong.append(
+            f"num_attention_heads={heads}, which does not divide "
+            f"hidden_size={width}"
+        )
+    pad = said["pad_token_id"]
+    if pad >= said["vocab_size"]:
+        wrong.append(
+            f"pad_token_id={pad}, and vocab_size={said['vocab_size']}"
+        )
+    offset = pad + 1 if position_rule == "padding_offset" else 0
+    if said["max_position_embeddings"] <= offset:
+        wrong.append(
+            f"max_position_embeddings={said['max_position_embeddings']}, of "
+            f"which {offset} are before the first token"
+        )
+    wrong += _problems_with_windows(config, window_key)
+    return [("unknown", sentence) for sentence in wrong]
+
+
+def _problems_with_windows(config, key):
+    windows = config.get(key)
+    if windows is None:
+        return []
+    sizes, layers = windows, config["num_hidden_layers"]
+    if not isinstance(windows, list):
+        sizes = [windows]
+    elif len(windows) not in (1, layers):
+        return [f"{key} has {len(windows)} windows, num_hidden_layers={layers}"]
+    wrong = [
+        size
+        for size in sizes
+        if isinstance(size, bool)
+        or not isinstance(size, int)
+        or size % 2
+        or not 0 < size <= LARGEST_WINDOW
+    ]
+    return [f"{key}={size!r}, which is no even window" for size in wrong[:5]]
 
 
 def _problems_with_modes(config):
@@ -247,7 +328,9 @@ def _is_number(value, default):
     """Whether it is one of the default's kind; `None` is a size's."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return value >= 0 and (isinstance(default, float) or value == int(value))
+    if not math.isfinite(value) or value < 0:
+        return False
+    return isinstance(default, float) or value == int(value)
 
 
 def flatten(value: object) -> list:

@@ -236,6 +236,7 @@ class Family:
         num_layers: int,
         num_heads: int,
         head_modules: names.Modules = (),
+        source: str = "The checkpoint",
     ) -> dict[str, LazyArray]:
         """Renames and reshapes foreign arrays, reading none for it.
 
@@ -244,6 +245,7 @@ class Family:
             num_layers: int, the encoder's layers.
             num_heads: int, the heads of each.
             head_modules: table of the head that is asked for.
+            source: str, the arrays' file, for messages.
 
         Returns:
             Dict of our name to array. What belongs to another head is left
@@ -260,7 +262,7 @@ class Family:
         for entry in known:  # BERT's classifier has the encoder's pooler.
             table.setdefault(entry.theirs, []).append(entry)
         ours = {}
-        for theirs, array in self._spelled(arrays, head_modules).items():
+        for theirs, array in self._spelled(arrays, head_modules, source).items():
             if theirs not in table:
                 ours[theirs] = array
             for entry in table.get(theirs, ()):
@@ -349,7 +351,7 @@ class Family:
             name: names.spell(plain[name], self.prefixes) for name in arrays
         }
 
-    def _spelled(self, arrays, head_modules):
+    def _spelled(self, arrays, head_modules, source):
         """Renames by `names.spell`; drops buffers, copies and other heads."""
         spellings = self._spellings(arrays)
         is_task = any(s.has_prefix for s in spellings.values())
@@ -374,14 +376,14 @@ class Family:
                 array = array.map(np.transpose)
             if theirs in spelled and not np.array_equal(spelled[theirs], array):
                 raise ValueError(
-                    f"The checkpoint holds {theirs} twice, with other numbers "
+                    f"'{source}' holds {theirs} twice, with other numbers "
                     f"the second time (as {name})."
                 )
             spelled.setdefault(theirs, array)
         if not_floats:
             more = len(not_floats) - 5
             raise ValueError(
-                "The checkpoint is quantized, or no checkpoint of an encoder: "
+                f"'{source}' is quantized, or no checkpoint of an encoder: "
                 "weights are integers, or of 8 bits, whose scales are not "
                 f"followed here: {', '.join(not_floats[:5])}"
                 f"{f' and {more} more' if more > 0 else ''}. Save the model "
@@ -434,6 +436,9 @@ class Family:
             keys=self._needed_keys(),
             fixed=self.fixed,
             activation_key=self.activation_key,
+        )
+        wrong = wrong or config_keys.problems_of_sizes(
+            config, self.keys, self.window_key, self.position_rule
         )
         if wrong:
             raise ValueError(

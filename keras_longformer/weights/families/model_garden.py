@@ -214,6 +214,15 @@ def sizes(arrays: dict[str, LazyArray], source: str) -> dict[str, int]:
         raise ValueError(
             f"'{source}' lacks arrays of an encoder: {', '.join(missing)}."
         )
+    flat = sorted(
+        f"{name} {arrays[name].shape}"
+        for name, axis in set(asked.values())
+        if len(arrays[name].shape) <= axis
+    )
+    if flat:
+        raise ValueError(
+            f"'{source}' has arrays with too few axes: {', '.join(flat)}."
+        )
     found = {k: arrays[name].shape[axis] for k, (name, axis) in asked.items()}
     return found | {"num_layers": len(queries)}
 
