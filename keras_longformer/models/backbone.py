@@ -6,8 +6,8 @@ import keras_hub
 from keras_longformer import weights
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import LongformerEmbeddings
-from keras_longformer.models import policies
 from keras_longformer.models import own_presets
+from keras_longformer.models import policies
 from keras_longformer.models import presets
 from keras_longformer.models import quantization
 from keras_longformer.models.call_inputs import LongformerInputs

@@ -130,7 +130,8 @@ def open_foreign(
         raise ValueError(
             f"Nothing beside '{foreign.source}' "
             f"({', '.join(model_garden.PARAMETER_FILES)}) says the windows of "
-            "its attention. Name them: `window_size=512`, or one for each layer."
+            "its attention. Name them: `window_size=512`, or one for each "
+            "layer."
         )
     return foreign.make_long(
         max_sequence_length=max_sequence_length,

@@ -241,8 +241,7 @@ def _read_shards(folder, index_path, read):
     if absent:
         more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
         raise ValueError(
-            f"The files of '{index_path}' lack: "
-            f"{', '.join(absent[:10])}{more}."
+            f"The files of '{index_path}' lack: {', '.join(absent[:10])}{more}."
         )
     return LazyArrays(loaders, shapes, dtypes)
 

@@ -30,9 +30,9 @@ def opened(content):
 def datasets(file):
     found = []
     file.visititems(
-        lambda name, item: found.append(name)
-        if isinstance(item, h5py.Dataset)
-        else None
+        lambda name, item: (
+            found.append(name) if isinstance(item, h5py.Dataset) else None
+        )
     )
     return found
 
@@ -97,8 +97,13 @@ def structures(sample, file, outside):
 
     def bomb(f):
         _replace(
-            f, name, shape=(10**6, 300), dtype="f4", chunks=(10**4, 300),
-            compression="gzip", fillvalue=1.0,
+            f,
+            name,
+            shape=(10**6, 300),
+            dtype="f4",
+            chunks=(10**4, 300),
+            compression="gzip",
+            fillvalue=1.0,
         )
         f[name][:10] = 0
 

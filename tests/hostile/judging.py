@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 
-from tests.hostile.mutation import EITHER
 from tests.hostile.mutation import REFUSED
 from tests.hostile.mutation import SAME
 

@@ -141,7 +141,11 @@ def json_document(sample, file):
         ("deep JSON", '{"deep": ' + deep + ", " + body, REFUSED),
         ("deep JSON", deep_objects, REFUSED),
         ("byte-order mark", "\ufeff" + text, REFUSED),
-        ("number of 5,000 digits", '{"n": ' + "9" * 5000 + ", " + body, REFUSED),
+        (
+            "number of 5,000 digits",
+            '{"n": ' + "9" * 5000 + ", " + body,
+            REFUSED,
+        ),
         ("no object", "[1, 2]", REFUSED),
         ("no object", "null", REFUSED),
         ("no object", '"a"', REFUSED),

@@ -147,7 +147,11 @@ def shards(sample, outside):
     for weights in (None, [], "", 7, {}):
         harmed = {**index, "weight_map": weights}
         yield changed(
-            sample, file, json.dumps(harmed).encode(), "no weight_map", str(weights)
+            sample,
+            file,
+            json.dumps(harmed).encode(),
+            "no weight_map",
+            str(weights),
         )
     other = next(x for x in weight_map.values() if x != inside)
     moved = {**index, "weight_map": {**weight_map, name: other}}
@@ -172,9 +176,7 @@ def shards(sample, outside):
         "and one that is not there",
     )
     yield changed(sample, inside, Link(str(outside)), "link out of the folder")
-    yield changed(
-        sample, file, sample[file], "nothing", "", SAME
-    )
+    yield changed(sample, file, sample[file], "nothing", "", SAME)
 
 
 __all__ = ["EITHER", "headers", "joined", "numbers", "parts", "shards"]

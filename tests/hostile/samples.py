@@ -1,10 +1,6 @@
 """Good files, small ones, and their mutants."""
 
-import io
-import json
 import pathlib
-
-import numpy as np
 
 from tests.hostile import hdf5
 from tests.hostile import mutation
@@ -136,9 +132,7 @@ def configs(sample, generator, count):
     yield from mutation.json_settings(
         sample, file, numbers, "number in a config"
     )
-    yield from mutation.json_settings(
-        sample, file, others, "value in a config"
-    )
+    yield from mutation.json_settings(sample, file, others, "value in a config")
     unknown = [("architectures", 7), ("architectures", {"a": 1}), ("x", "y")]
     yield from mutation.json_settings(
         sample, file, unknown, "value of no effect", mutation.EITHER
@@ -179,8 +173,7 @@ def parameters(sample):
         for i in range(1, 40)
     )
     lists = "b0: &b0 [1]\n" + "".join(
-        f"b{i}: &b{i} [*b{i - 1}, *b{i - 1}, *b{i - 1}]\n"
-        for i in range(1, 40)
+        f"b{i}: &b{i} [*b{i - 1}, *b{i - 1}, *b{i - 1}]\n" for i in range(1, 40)
     )
     for kind, content, want in (
         ("aliases of aliases", laughs + text, EITHER),
@@ -193,7 +186,11 @@ def parameters(sample):
         ("no object", "7\n", REFUSED),
         ("no object", "- a\n", REFUSED),
         ("no object", "", REFUSED),
-        ("number", text.replace("num_layers: ", "num_layers: 10000000"), REFUSED),
+        (
+            "number",
+            text.replace("num_layers: ", "num_layers: 10000000"),
+            REFUSED,
+        ),
         ("number", "n: " + "9" * 6000 + "\n" + text, EITHER),
         ("duplicate name", text + text, EITHER),
         ("byte-order mark", "\ufeff" + text, EITHER),

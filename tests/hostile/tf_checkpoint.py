@@ -220,7 +220,9 @@ def graphs(sample, prefix, generator, count):
             for child in node.children:
                 child.node_id = target
         yield with_graph(
-            "node out of range", message.SerializeToString(), str(target),
+            "node out of range",
+            message.SerializeToString(),
+            str(target),
             REFUSED,
         )
     message = parsed()
@@ -232,9 +234,7 @@ def graphs(sample, prefix, generator, count):
     for node in message.nodes:
         for attribute in node.attributes:
             attribute.checkpoint_key = "nowhere"
-    yield with_graph(
-        "unknown name", message.SerializeToString(), "", REFUSED
-    )
+    yield with_graph("unknown name", message.SerializeToString(), "", REFUSED)
     message = parsed()
     keys = [a for n in message.nodes for a in n.attributes]
     for attribute in keys:

@@ -188,9 +188,7 @@ def problems_of_sizes(
         )
     pad = said["pad_token_id"]
     if pad >= said["vocab_size"]:
-        wrong.append(
-            f"pad_token_id={pad}, and vocab_size={said['vocab_size']}"
-        )
+        wrong.append(f"pad_token_id={pad}, and vocab_size={said['vocab_size']}")
     offset = pad + 1 if position_rule == "padding_offset" else 0
     if said["max_position_embeddings"] <= offset:
         wrong.append(

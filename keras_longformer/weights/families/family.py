@@ -262,7 +262,9 @@ class Family:
         for entry in known:  # BERT's classifier has the encoder's pooler.
             table.setdefault(entry.theirs, []).append(entry)
         ours = {}
-        for theirs, array in self._spelled(arrays, head_modules, source).items():
+        for theirs, array in self._spelled(
+            arrays, head_modules, source
+        ).items():
             if theirs not in table:
                 ours[theirs] = array
             for entry in table.get(theirs, ()):
