@@ -47,6 +47,19 @@ def _attention(ours, theirs):
     )
 
 
+def _tied(prefix):
+    """Names of one table of words; in HDF5 the first holds a dot."""
+    return tuple(
+        (f"{name}.weight", "shared.weight")
+        for name in (
+            f"{prefix}.shared",
+            "encoder.embed_tokens",
+            "decoder.embed_tokens",
+            "lm_head",
+        )
+    )
+
+
 LED = Seq2SeqFamily(
     model_types=("led",),
     # Ours, theirs, and what transformers' LEDConfig has where a file leaves
@@ -131,10 +144,7 @@ LED = Seq2SeqFamily(
     pooler=(),
     prefixes=("led",),
     buffers=(),
-    tied=tuple(
-        (f"{name}.weight", "shared.weight")
-        for name in ("encoder.embed_tokens", "decoder.embed_tokens", "lm_head")
-    ),
+    tied=_tied("led"),
     encoder_class="LEDModel",
     position_table="encoder_embeddings/position_embedding/embeddings",
 )
@@ -160,6 +170,7 @@ BART = replace(
         *_FEED_FORWARD,
     ),
     prefixes=("model",),
+    tied=_tied("model"),
     encoder_class="BartModel",
     max_sequence_length=16384,
     window_size=1024,
