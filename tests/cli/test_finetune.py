@@ -55,6 +55,7 @@ def test_the_papers_values_are_the_defaults():
         name: run.epochs for name, (_, run) in finding.fine_tunings().items()
     }
     assert epochs.pop("question_answering") == 5
+    assert epochs.pop("summarization") == 5
     assert set(epochs.values()) == {15}
 
 

@@ -71,7 +71,6 @@ def test_asks_only_where_the_kernel_can(decided):
     """To ask may start to build it."""
     _, told = decided
     window_attention(**Case("any", dtype="float16").inputs())
-    window_attention(**Case("any").inputs(), return_scores=True)
     window_attention(**Case("any").inputs(), implementation="chunked")
     assert told == []
 
@@ -88,7 +87,7 @@ def test_sentence(monkeypatch):
     monkeypatch.setattr(native, "preferred", lambda: True)
     monkeypatch.setattr(native, "window_attention", lambda *_, **__: None)
     window_attention(**Case("any").inputs())
-    window_attention(**Case("any").inputs(), return_scores=True)
+    window_attention(**Case("any", dtype="float16").inputs())
     said = taken.sentence(before)
-    assert "(not `native`: it is switched off; it never holds the sc" in said
-    assert said.endswith(") and `native`.")
+    assert "(not `native`: it computes float32 and bfloat16, not fl" in said
+    assert said.endswith("; it is switched off) and `native`.")
