@@ -190,7 +190,8 @@ def problems_of_sizes(
     if pad >= said["vocab_size"]:
         wrong.append(f"pad_token_id={pad}, and vocab_size={said['vocab_size']}")
     offset = pad + 1 if position_rule == "padding_offset" else 0
-    if said["max_position_embeddings"] <= offset:
+    rows = said.get("max_position_embeddings")  # An encoder's alone.
+    if rows is not None and rows <= offset:
         wrong.append(
             f"max_position_embeddings={said['max_position_embeddings']}, of "
             f"which {offset} are before the first token"
