@@ -13,6 +13,7 @@ ENTRIES = {
     "build",
     "environment.sh",
     "examples",
+    "docs.sh",
     "quickstart.sh",
     "test.sh",
 }

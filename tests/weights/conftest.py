@@ -56,6 +56,7 @@ class ModelOfVariables:
     """What `assign` and the writer need of a backbone, and nothing else."""
 
     name = "model_of_variables"
+    written_as = LONGFORMER
     num_layers = CONFIG["num_layers"]
     hidden_dim = CONFIG["hidden_dim"]
 

@@ -58,7 +58,7 @@ def test_samples(task, tmp_path):
 
 
 def test_refused(task, tmp_path):
-    with pytest.raises(ValueError, match="Leave out `buckets`, `xla`"):
+    with pytest.raises(ValueError, match="without `buckets`, `xla`"):
         klf.export_saved_model(task, str(tmp_path), buckets=[8], xla=True)
     with pytest.raises(ValueError, match="1 or more"):
         klf.export_saved_model(task, str(tmp_path), max_new_tokens=0)
