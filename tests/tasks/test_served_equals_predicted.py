@@ -23,6 +23,7 @@ from tests.tasks.table import make
 WAYS = [
     (kind, over_long)
     for kind in KINDS
+    if kind.name != "summarization"  # Has its own tests.
     for over_long in ("truncate", "head_tail", "windows")
 ]
 

@@ -45,7 +45,10 @@ def make(name, tokenizer, **config):
     return task
 
 
-@pytest.mark.parametrize("name", list(table.BY_NAME))
+# LED has no token types.
+@pytest.mark.parametrize(
+    "name", [name for name in table.BY_NAME if name != "summarization"]
+)
 def test_a_model_of_two_types_predicts_without_them(name):
     """What a checkpoint with `type_vocab_size` 2 is opened as."""
     task = make(name, None, num_token_types=2)
