@@ -144,16 +144,8 @@ def problems(
     ]
 
 
-# Those that must be one at the least.
-SIZES = (
-    "vocab_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "hidden_size",
-    "intermediate_size",
-    "max_position_embeddings",
-)
-RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+# How ours end that must be one at the least.
+SIZES = ("vocabulary_size", "_layers", "_heads", "_dim", "_length")
 LARGEST_WINDOW = 1 << 24  # Tokens: more than any model reads.
 
 
@@ -169,23 +161,25 @@ def problems_of_sizes(
         config: mapping in which `problems` found none.
         keys, window_key, position_rule: a `Family`'s.
     """
+    theirs = {ours: name for ours, name, _ in keys}
     said = {theirs: default for _, theirs, default in keys} | dict(config)
+    sizes = [name for ours, name in theirs.items() if ours.endswith(SIZES)]
     wrong = [
         f"{name}={said[name]!r}, which must be 1 or more"
-        for name in SIZES
+        for name in (*sizes, "max_position_embeddings")
         if said.get(name, 1) < 1
     ]
     wrong += [
         f"{name}={said[name]!r}, which must lie in [0, 1)"
-        for name in RATES
-        if not said.get(name, 0) < 1
+        for ours, name in theirs.items()
+        if ours.endswith("dropout") and not said[name] < 1
     ]
-    heads, width = said.get("num_attention_heads"), said.get("hidden_size")
-    if not wrong and heads and width and width % heads:
-        wrong.append(
-            f"num_attention_heads={heads}, which does not divide "
-            f"hidden_size={width}"
-        )
+    width = theirs["hidden_dim"]
+    wrong = wrong or [
+        f"{name}={said[name]}, which does not divide {width}={said[width]}"
+        for ours, name in theirs.items()
+        if ours.endswith("_heads") and said[width] % said[name]
+    ]
     pad = said["pad_token_id"]
     if pad >= said["vocab_size"]:
         wrong.append(f"pad_token_id={pad}, and vocab_size={said['vocab_size']}")
@@ -196,19 +190,19 @@ def problems_of_sizes(
             f"max_position_embeddings={said['max_position_embeddings']}, of "
             f"which {offset} are before the first token"
         )
-    wrong += _problems_with_windows(config, window_key)
+    wrong += _problems_with_windows(said, window_key, theirs["num_layers"])
     return [("unknown", sentence) for sentence in wrong]
 
 
-def _problems_with_windows(config, key):
+def _problems_with_windows(config, key, layers_key):
     windows = config.get(key)
     if windows is None:
         return []
-    sizes, layers = windows, config["num_hidden_layers"]
+    sizes, layers = windows, config[layers_key]
     if not isinstance(windows, list):
         sizes = [windows]
     elif len(windows) not in (1, layers):
-        return [f"{key} has {len(windows)} windows, num_hidden_layers={layers}"]
+        return [f"{key} has {len(windows)} windows, {layers_key}={layers}"]
     wrong = [
         size
         for size in sizes
