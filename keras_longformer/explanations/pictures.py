@@ -47,7 +47,8 @@ def draw_map(
         for one, head in zip(axes, heads_of(scores), strict=False):
             image = _draw_matrix(one, matrix[head], scores.num_tokens)
             one.set_title(f"layer {number}, head {head}", fontsize=8)
-    figure.colorbar(image, ax=grid, shrink=0.6, label="attention (the largest is 1)")
+    label = "attention (the largest is 1)"
+    figure.colorbar(image, ax=grid, shrink=0.6, label=label)
     figure.suptitle("Who (down) looks at whom (across)", x=0.01, ha="left")
     write(figure, path)
 
