@@ -15,6 +15,7 @@ FLOORS = {
     "cli": 8,
     "finetune": 7,
     "pretrain": 7,
+    "explanations": 7,
     "tasks": 6,
     "serving": 5,
     "training": 4,

@@ -6,13 +6,11 @@ from collections.abc import Callable
 GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
 
 
-def save(draw: Callable, title: str, path: str) -> None:
-    """Draws a figure into a PNG, whole or not at all.
+def new_figure(size: tuple[float, float]):
+    """Returns an empty Matplotlib figure, outside of any window.
 
     Args:
-        draw: function of a Matplotlib figure.
-        title: str, above the picture.
-        path: str, the file.
+        size: width and height in inches.
 
     Raises:
         ImportError: there is no Matplotlib.
@@ -24,10 +22,28 @@ def save(draw: Callable, title: str, path: str) -> None:
             "Pictures need Matplotlib: "
             "`pip install 'keras_longformer[finetune]'`."
         ) from error
+    return Figure(figsize=size, layout="constrained")
 
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    draw(figure)
-    figure.suptitle(title, x=0.01, ha="left")
-    temporary = f"{path}.tmp"
+
+def write(figure, path: str | os.PathLike) -> None:
+    """Writes a figure as PNG, whole or not at all."""
+    temporary = f"{os.fspath(path)}.tmp"
     figure.savefig(temporary, format="png", dpi=120)
     os.replace(temporary, path)
+
+
+def save(draw: Callable, title: str, path: str) -> None:
+    """Draws a figure into a PNG, whole or not at all.
+
+    Args:
+        draw: function of a Matplotlib figure.
+        title: str, above the picture.
+        path: str, the file.
+
+    Raises:
+        ImportError: there is no Matplotlib.
+    """
+    figure = new_figure((10, 4.5))
+    draw(figure)
+    figure.suptitle(title, x=0.01, ha="left")
+    write(figure, path)
