@@ -1,7 +1,8 @@
 """Writes pictures, in this project's colours."""
 
-import os
 from collections.abc import Callable
+
+from keras_longformer.unfinished import whole_file
 
 GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
 
@@ -28,6 +29,5 @@ def save(draw: Callable, title: str, path: str) -> None:
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     draw(figure)
     figure.suptitle(title, x=0.01, ha="left")
-    temporary = f"{path}.tmp"
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
