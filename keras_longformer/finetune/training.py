@@ -16,6 +16,7 @@ from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order
 from keras_longformer.training.schedules import WarmupPolynomialDecay
+from keras_longformer.unfinished import whole_file
 
 BEST = "best.weights.h5"
 
@@ -237,10 +238,8 @@ class Training:
         )
 
     def _save_weights(self, model):
-        # Keras wants this ending.
-        temporary = self._path(f"unfinished.{BEST}")
-        model.save_weights(temporary)
-        os.replace(temporary, self._path(BEST))
+        with whole_file(self._path(BEST)) as unfinished:
+            model.save_weights(unfinished)
 
     def _path(self, name):
         return os.path.join(self.settings.output, name)

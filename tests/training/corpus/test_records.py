@@ -41,7 +41,7 @@ def test_written_is_read(folder):
         assert ids.dtype == np.int32 and len(offsets) == len(documents) + 1
         read = np.split(ids, offsets[1:-1]) if documents else []
         assert [d.tolist() for d in read] == documents
-    assert not list(folder.glob("unfinished*"))
+    assert not list(folder.glob(".unfinished*"))
 
 
 def test_broken(folder, tmp_path):
