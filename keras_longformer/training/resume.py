@@ -22,6 +22,9 @@ from keras_longformer.training.distribution import is_chief
 from keras_longformer.unfinished import place
 from keras_longformer.unfinished import remove
 from keras_longformer.unfinished import to_disk
+from keras_longformer.weights.bundle import check_bundle
+from keras_longformer.weights.files import check_inside
+from keras_longformer.weights.files import read_json
 
 _PREFIX = "state-"
 _BROKEN = "broken-"
@@ -163,13 +166,14 @@ class TrainingStates:
         return facts
 
     def _restore(self, model):
-        broken = []
+        broken, reasons = [], []
         for path in self.found():
             try:
                 facts = _read(path, model)
             except BrokenStateError as error:
                 print(f"Passing over a state: {error}", file=sys.stderr)
                 broken.append(path)
+                reasons.append(f"\n  {error}")
                 continue
             if is_chief(model.distribute_strategy):
                 for other in broken:
@@ -179,6 +183,7 @@ class TrainingStates:
             raise BrokenStateError(
                 f"None of the {len(broken)} states in '{self.folder}' is "
                 "whole. Delete that folder to begin from the start."
+                + "".join(reasons[:5])
             )
         return None
 
@@ -239,12 +244,17 @@ def _read(path, model):
     """Gives a model one state, and returns its facts."""
     facts = _read_facts(path)
     checkpoint = _checkpoint(model)
+    prefix = str(path / "variables")
     try:
-        status = checkpoint.read(str(path / "variables"))
+        check_bundle(prefix)
+    except ValueError as error:
+        raise BrokenStateError(str(error)) from error
+    try:
+        status = checkpoint.read(prefix)
         status.assert_consumed()
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, IndexError, RuntimeError) as error:
         raise BrokenStateError(
-            f"'{path}' cannot be read: {_first_line(error)}"
+            f"'{prefix}.*' cannot be read: {_first_line(error)}"
         ) from error
     except (AssertionError, ValueError) as error:
         raise ValueError(
@@ -257,17 +267,28 @@ def _read(path, model):
 def _read_facts(path):
     """Returns the facts of a state whose files are as long as they were."""
     try:
-        facts = json.loads((path / _FACTS).read_text("utf-8"))
-        for name, size in facts.pop(_SIZES, {}).items():
-            found = (path / name).stat().st_size
-            if found != size:
-                raise BrokenStateError(
-                    f"'{path / name}' has {found:,} bytes of {size:,}."
-                )
-    except (OSError, ValueError, AttributeError) as error:
-        if isinstance(error, BrokenStateError):
-            raise
-        raise BrokenStateError(f"'{path}' cannot be read: {error}") from error
+        for file in path.iterdir():
+            check_inside(str(file), str(path))
+        facts = read_json(path / _FACTS)
+        sizes = facts.pop(_SIZES, {})
+        if not isinstance(sizes, dict):
+            raise ValueError(f"`{_SIZES}` is {sizes!r:.100}")
+        step = facts.get("step")
+        if type(step) is not int or not 0 <= step < 2**63:
+            raise ValueError(f"`step` is {step!r:.100}")
+    except (OSError, ValueError) as error:
+        raise BrokenStateError(
+            f"'{path / _FACTS}' cannot be read: {error}"
+        ) from error
+    for name, size in sizes.items():
+        file = path / name
+        is_plain = file.parent == path and "\0" not in name
+        found = file.stat().st_size if is_plain and file.is_file() else None
+        if type(size) is not int or found != size:
+            raise BrokenStateError(
+                f"'{path / _FACTS}' says that {name!r:.200} has {size!r:.100} "
+                f"bytes; it has {found}."
+            )
     return facts
 
 

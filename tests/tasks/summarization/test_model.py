@@ -128,9 +128,7 @@ def test_time_is_up(fitted, num_beams):
 def test_kept_as_it_searches(tmp_path):
     task = make_summarizer()
     task.compile(
-        sampler=klf.BeamSearch(
-            num_beams=3, length_penalty=2.0, max_seconds=9.0
-        )
+        sampler=klf.BeamSearch(num_beams=3, length_penalty=2.0, max_seconds=9.0)
     )
     task.save(tmp_path / "task.keras")
     again = keras.saving.load_model(tmp_path / "task.keras")
