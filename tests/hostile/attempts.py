@@ -43,11 +43,13 @@ def checkpoint(folder):
 
 def tokenizer(folder):
     from keras_longformer.tokenizers import open_tokenizer
+    from keras_longformer.tokenizers.opening import no_tokenizer
     from keras_longformer.weights.texts import tokenizer_files
 
-    opened = open_tokenizer(tokenizer_files(folder))
+    files = tokenizer_files(folder)
+    opened = open_tokenizer(files)
     if opened is None:
-        raise ValueError(f"'{folder}' has no tokenizer that is known.")
+        raise ValueError(no_tokenizer(f"{folder}/{min(files, default='')}", files))
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)  # Most of its time is tracing.

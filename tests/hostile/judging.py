@@ -15,7 +15,7 @@ from tests.hostile.mutation import SAME
 
 MOST_SECONDS = 1.0  # Of CPU, for each.
 MOST_BYTES = 200 << 20
-PATIENCE_SECONDS = 60  # What does not answer by then hangs.
+PATIENCE_SECONDS = 40  # What does not answer by then hangs.
 CLEAR = {
     "ValueError",
     "TypeError",
@@ -172,6 +172,7 @@ class Table:
         self.counts[name, mutant.kind, outcome] += 1
         if wrong is not None:
             self.faults.append(f"{name}: {mutant.kind}, {mutant.name}: {wrong}")
+            print("-", self.faults[-1][:1000], flush=True)
             return
         self.seconds = max(self.seconds, answer["seconds"])
         self.bytes = max(self.bytes, answer["bytes"])

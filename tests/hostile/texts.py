@@ -155,8 +155,9 @@ def _added(sample, file):
 def _lines(sample, file):
     lines = sample[file].decode().split("\n")
     for kind, harmed, want in (
-        ("missing name", [x for x in lines if x != "[UNK]"], REFUSED),
-        ("missing name", [x for x in lines if x != "[CLS]"], REFUSED),
+        # As transformers does, these are added, as the last ones.
+        ("missing name", [x for x in lines if x != "[UNK]"], EITHER),
+        ("missing name", [x for x in lines if x != "[CLS]"], EITHER),
         ("duplicate name", [*lines[:-1], lines[0], ""], EITHER),
         ("long word", [*lines[:-1], "a" * 100_000, ""], EITHER),
         ("empty lines", [*lines[:-1], *[""] * 1000], EITHER),
