@@ -42,6 +42,8 @@ def checkpoint(folder):
 
 
 def tokenizer(folder):
+    import tensorflow as tf
+
     from keras_longformer.tokenizers import open_tokenizer
     from keras_longformer.tokenizers.opening import no_tokenizer
     from keras_longformer.weights.texts import tokenizer_files
@@ -49,9 +51,9 @@ def tokenizer(folder):
     files = tokenizer_files(folder)
     opened = open_tokenizer(files)
     if opened is None:
-        raise ValueError(no_tokenizer(f"{folder}/{min(files, default='')}", files))
-    import tensorflow as tf
-
+        raise ValueError(
+            no_tokenizer(f"{folder}/{min(files, default='')}", files)
+        )
     tf.config.run_functions_eagerly(True)  # Most of its time is tracing.
     try:
         ids = opened(["Hello good bad <mask> é [CLS] 日本 fi\n", ""])

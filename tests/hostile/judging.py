@@ -191,5 +191,7 @@ class Table:
             of_name = {k: n for k, n in self.counts.items() if k[0] == name}
             refused = sum(n for k, n in of_name.items() if k[2] == "refused")
             tried = sum(of_name.values())
-            lines.append(f"| {name} | {tried} | {refused} | {tried - refused} |")
+            lines.append(
+                f"| {name} | {tried} | {refused} | {tried - refused} |"
+            )
         return "\n".join([*lines, "", self.said()])

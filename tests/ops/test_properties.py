@@ -168,7 +168,8 @@ def test_a_hundred_thousand_tokens(implementation):
     for begin in (0, 49_990, 99_700):
         part = slice(begin, begin + 300)
         want = Module("reference").window_attention(
-            **inputs | {x: inputs[x][:, part] for x in ("query", "key", "value")}
+            **inputs
+            | {x: inputs[x][:, part] for x in ("query", "key", "value")}
         )
         inner = slice(0 if begin == 0 else 32, 300 if begin > 99_000 else 268)
         assert_close(got[:, part][:, inner], want[:, inner])

@@ -29,9 +29,9 @@ RULES = strategies.lists(
         [*"ab1 \n\t\r\u00a0\u3000'\u0301é日😀\u200d\0", "'s", "'ll", "  ", "½"]
     )
 ).map("".join)
-TEXTS = strategies.lists(ANY | RULES, min_size=1, max_size=8)
+TEXTS = strategies.lists(ANY | RULES, min_size=1, max_size=30)
 QUICK = settings(
-    max_examples=30,
+    max_examples=12,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -99,7 +99,7 @@ def test_bytes(texts):
 
 @pytest.mark.parametrize("name", TOKENIZERS)
 @QUICK
-@given(texts=strategies.lists(NAMED, min_size=1, max_size=8))
+@given(texts=strategies.lists(NAMED, min_size=1, max_size=30))
 def test_a_text_cannot_name_a_control_token(name, texts):
     """`<mask>` in a text is its characters, unless that was asked for."""
     tokenizer = TOKENIZERS[name]()
@@ -110,7 +110,7 @@ def test_a_text_cannot_name_a_control_token(name, texts):
     assert not found & control
 
 
-@pytest.mark.parametrize("unit", ["a", "ab", "é", "'", "=", "1", "😀"])
+@pytest.mark.parametrize("unit", ["a", "é'"])
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_a_long_word_takes_time_in_proportion(name, unit):
     """Ten times as long takes ten times the time: a hundred if squared."""

@@ -373,9 +373,7 @@ def _pairs(merges):
     """Newer files hold pairs, older ones strings."""
     if not isinstance(merges, list):
         raise ValueError(f"`merges` must be a list, not {merges!r:.100}.")
-    pairs = [
-        tuple(m.split(" ")) if isinstance(m, str) else m for m in merges
-    ]
+    pairs = [tuple(m.split(" ")) if isinstance(m, str) else m for m in merges]
     for number, pair in enumerate(pairs):
         is_pair = isinstance(pair, list | tuple) and len(pair) == 2
         if not is_pair or not all(isinstance(x, str) and x for x in pair):

@@ -194,7 +194,9 @@ def shard_problem(path: pathlib.Path, entry: Mapping) -> str | None:
     if size != entry["bytes"]:
         return f"{path.name} has {size} bytes, not {entry['bytes']}"
     if entry["documents"] * RECORD_BYTES > size:
-        return f"{path.name} has {size} bytes for {entry['documents']} documents"
+        return (
+            f"{path.name} has {size} bytes for {entry['documents']} documents"
+        )
     return None
 
 
