@@ -1,5 +1,7 @@
 """Every public name, from where it lives."""
 
+from keras_longformer.explanations import attention_map as attention_map
+from keras_longformer.explanations import receptive_field as receptive_field
 from keras_longformer.layers import LongformerAttention as LongformerAttention
 from keras_longformer.models import LongformerBackbone as LongformerBackbone
 from keras_longformer.models import (

@@ -72,6 +72,7 @@ PAGES = [
     "README.md",
     "docs/attention.md",
     "docs/checkpoints.md",
+    "docs/explanations.md",
     "docs/serving.md",
     "docs/tasks.md",
 ]

@@ -32,7 +32,9 @@ LongformerTokenClassifierPreprocessor
 LongformerTokenizer
 LongformerWordPieceTokenizer
 ModelGardenCheckpoint
+attention_map
 export_saved_model
+receptive_field
 save_hugging_face
 save_model_garden
 verify_saved_model

@@ -217,6 +217,29 @@ class LongformerBlock(keras.layers.Layer):
             return x + masks.drop(function(layer_norm(x)), self.dropout, seed)
         return layer_norm(x + masks.drop(function(x), self.dropout, seed))
 
+    def attention_scores(
+        self, inputs, padding_mask=None, global_mask=None, segment_ids=None
+    ):
+        """Returns what this block's attention looks at.
+
+        Args:
+            inputs, padding_mask, global_mask, segment_ids: as for `call`.
+
+        Returns:
+            The probabilities of windows and of global tokens, `(b, h, n, g +
+            window_size + 1)` and `(b, h, n, g)`, as `LongformerAttention`
+            returns them.
+        """
+        rows = self.attention_layer_norm(inputs) if self.norm_first else inputs
+        _, window, from_global = self.attention(
+            rows,
+            padding_mask=padding_mask,
+            global_mask=global_mask,
+            segment_ids=segment_ids,
+            return_attention_scores=True,
+        )
+        return window, from_global
+
     def feed_forward(self, x):
         """Returns float `(..., m)`, each token alone."""
         return self.output_dense(self.intermediate(x))

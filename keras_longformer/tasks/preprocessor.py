@@ -322,6 +322,11 @@ class RowPreprocessor:
             limited.over_long = over_long
         return limited
 
+    def save_to_preset(self, preset_dir: str) -> None:
+        """Saves it and its tokenizer into a folder, whole or not at all."""
+        with presets.written(preset_dir) as new:
+            super().save_to_preset(new)
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "pad_to": self.pad_to}

@@ -3,7 +3,34 @@
 import os
 from collections.abc import Callable
 
+from keras_longformer.unfinished import whole_file
+
 GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
+
+
+def new_figure(size: tuple[float, float]):
+    """Returns an empty Matplotlib figure, outside of any window.
+
+    Args:
+        size: width and height in inches.
+
+    Raises:
+        ImportError: there is no Matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need Matplotlib: "
+            "`pip install 'keras_longformer[finetune]'`."
+        ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def write(figure, path: str | os.PathLike) -> None:
+    """Writes a figure as PNG, whole or not at all."""
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
 
 
 def save(draw: Callable, title: str, path: str) -> None:
@@ -17,17 +44,7 @@ def save(draw: Callable, title: str, path: str) -> None:
     Raises:
         ImportError: there is no Matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need Matplotlib: "
-            "`pip install 'keras_longformer[finetune]'`."
-        ) from error
-
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = new_figure((10, 4.5))
     draw(figure)
     figure.suptitle(title, x=0.01, ha="left")
-    temporary = f"{path}.tmp"
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    write(figure, path)

@@ -19,13 +19,15 @@ import tensorflow as tf
 
 from keras_longformer.training.distribution import agree
 from keras_longformer.training.distribution import is_chief
+from keras_longformer.unfinished import place
+from keras_longformer.unfinished import remove
+from keras_longformer.unfinished import to_disk
 from keras_longformer.weights.bundle import check_bundle
 from keras_longformer.weights.files import check_inside
 from keras_longformer.weights.files import read_json
 
 _PREFIX = "state-"
 _BROKEN = "broken-"
-_UNFINISHED = "unfinished-"
 _FACTS = "facts.json"
 _SIZES = "bytes of files"
 
@@ -122,21 +124,12 @@ class TrainingStates:
             return
         found = self.found()
         number = 1 + (_number(found[0]) if found else 0)
-        temporary = self.folder / f"{_UNFINISHED}{number:06}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(f"{_UNFINISHED}*"):
-                shutil.rmtree(left)
-            temporary.mkdir()
-            _checkpoint(model).write(str(temporary / "variables"))
-            sizes = {x.name: x.stat().st_size for x in temporary.iterdir()}
-            (temporary / _FACTS).write_text(
-                json.dumps({**facts, "step": step, _SIZES: sizes}), "utf-8"
-            )
-            _to_disk(temporary)
-            os.rename(temporary, self.folder / f"{_PREFIX}{number:06}")
+            with place(self.folder) as new:
+                _write(model, {**facts, "step": step}, pathlib.Path(new))
+                os.rename(new, self.folder / f"{_PREFIX}{number:06}")
         except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             kept = f"'{found[0]}' is the last one" if found else "there is none"
             raise NotSavedError(
                 f"No state could be saved after batch {step:,} in "
@@ -144,9 +137,7 @@ class TrainingStates:
                 f"{_first_line(error)}; {kept}."
             ) from error
         for path in found[self.keep - 1 :]:
-            # Not the name of a state while half of it is gone.
-            os.rename(path, temporary)
-            shutil.rmtree(temporary)
+            remove(path)
 
     def restore(self, model: keras.Model) -> dict | None:
         """Gives a model the newest state that is whole.
@@ -301,6 +292,13 @@ def _read_facts(path):
     return facts
 
 
+def _write(model, facts, folder):
+    _checkpoint(model).write(str(folder / "variables"))
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    (folder / _FACTS).write_text(json.dumps({**facts, _SIZES: sizes}), "utf-8")
+    to_disk(folder)
+
+
 def _checkpoint(model):
     """Of all variables: `model.weights` would lack the states of dropout."""
     if not model.optimizer.built:
@@ -309,16 +307,6 @@ def _checkpoint(model):
     return tf.train.Checkpoint(
         variables=[variable.value for variable in variables]
     )
-
-
-def _to_disk(folder):
-    """Waits until a folder's files are on the disk, not in memory alone."""
-    for path in [*folder.iterdir(), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _free(folder):

@@ -119,6 +119,13 @@ def repeating_step(task, beams):
     from keras_longformer.tasks.summarization.decoding import Decoder
 
     def generate_step(inputs, stop_token_ids=None):
+        # KerasHub's loop wants to know no number of rows before it begins.
+        inputs = {
+            name: tf.raw_ops.PlaceholderWithDefault(
+                input=x, shape=[None] * len(x.shape)
+            )
+            for name, x in inputs.items()
+        }
         decoder = Decoder(task.backbone, task.logits, inputs)
         decoder.padding_mask = None  # There is no padding.
         prompt = tf.cast(inputs["decoder_token_ids"], tf.int32)

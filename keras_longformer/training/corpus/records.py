@@ -24,6 +24,9 @@ from keras_longformer.training.corpus.manifest import counts_problem
 from keras_longformer.training.corpus.manifest import read_counts
 from keras_longformer.training.corpus.manifest import read_manifest
 from keras_longformer.training.corpus.manifest import shard_problem
+from keras_longformer.unfinished import place
+from keras_longformer.unfinished import to_disk
+from keras_longformer.unfinished import write_text
 
 _BATCH = 1024  # Documents that are parsed at once.
 
@@ -188,21 +191,22 @@ def write_shard(
     """
     path = pathlib.Path(path)
     lengths, characters = [], []
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    with tf.io.TFRecordWriter(str(unfinished)) as writer:
-        for ids, count in documents:
-            writer.write(_example(ids, count))
-            lengths.append(len(ids))
-            characters.append(count)
     counts = counts_path(path)
-    temporary = counts.with_name(f"unfinished-{counts.name}")
-    np.savez(
-        temporary,
-        token_ids=np.array(lengths, np.int32),
-        characters=np.array(characters, np.int64),
-    )
-    os.replace(temporary, counts)
-    os.replace(unfinished, path)
+    with place(path.parent) as new:
+        new = pathlib.Path(new)
+        with tf.io.TFRecordWriter(str(new / path.name)) as writer:
+            for ids, count in documents:
+                writer.write(_example(ids, count))
+                lengths.append(len(ids))
+                characters.append(count)
+        np.savez(
+            new / counts.name,
+            token_ids=np.array(lengths, np.int32),
+            characters=np.array(characters, np.int64),
+        )
+        to_disk(new)
+        os.replace(new / counts.name, counts)
+        os.replace(new / path.name, path)
     return shard_facts(path)
 
 
@@ -252,10 +256,7 @@ def write_manifest(
         "left_out": left_out or {},
         "shards": shards,
     }
-    path = pathlib.Path(folder) / MANIFEST
-    unfinished = path.with_name(f"unfinished-{MANIFEST}")
-    unfinished.write_text(json.dumps(facts, indent=1), "utf-8")
-    os.replace(unfinished, path)
+    write_text(pathlib.Path(folder) / MANIFEST, json.dumps(facts, indent=1))
 
 
 def _example(ids, characters):
