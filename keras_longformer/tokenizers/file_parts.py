@@ -73,8 +73,6 @@ def id_problems(tokens: Mapping[str, int], needed: Iterable[str]) -> list[str]:
         elif len(token) > LONGEST_TOKEN:
             start = token[:20]
             problems.append(f"token {start!r}... has {len(token)} characters")
-                f"token {token[:20]!r}… has {len(token)} characters"
-            )
         if not isinstance(i, int) or isinstance(i, bool) or i < 0:
             problems.append(f"token {token!r} has id {i!r}, not an int >= 0")
             continue
