@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
 MOST_HOLES = 1_000_000  # Ids that no token has: each takes memory too.
+LONGEST_TOKEN = 10_000  # Characters. Common ones have 200 at most.
 LISTED_PROBLEMS = 10  # An error message longer than this helps nobody.
 
 
@@ -69,6 +70,9 @@ def id_problems(tokens: Mapping[str, int], needed: Iterable[str]) -> list[str]:
     for token, i in tokens.items():
         if not isinstance(token, str):
             problems.append(f"token {token!r} is not a string")
+        elif len(token) > LONGEST_TOKEN:
+            start = token[:20]
+            problems.append(f"token {start!r}... has {len(token)} characters")
         if not isinstance(i, int) or isinstance(i, bool) or i < 0:
             problems.append(f"token {token!r} has id {i!r}, not an int >= 0")
             continue

@@ -315,7 +315,7 @@ def _disagreements(files, vocabulary, merges):
         if vocabulary.get(token) != other.get(token)
     ]
     lines, _ = _lines_of_merges(files)
-    theirs = _pairs(line for line in lines if line)
+    theirs = _pairs([line for line in lines if line])
     if merges != theirs:
         at = next(
             (

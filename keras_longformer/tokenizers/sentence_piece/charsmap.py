@@ -58,7 +58,8 @@ class Charsmap:
         values = self._nodes[below[leaf]] & VALUE_BITS
         is_ended = self._results.endswith(b"\0")
         if (
-            not inside.all()
+            is_value[0]  # The root, whose children all begin with.
+            or not inside.all()
             or (values >= len(self._results)).any()
             or (len(values) and not is_ended)
         ):
