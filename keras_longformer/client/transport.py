@@ -57,7 +57,7 @@ class RestTransport:
         if self._address.secure:
             _ = certificates.context  # Wrong files are known now.
         self._local = threading.local()
-        self._names = {}
+        self._names: dict = {}
 
     def predict(self, model, version, signature, inputs, seconds):
         body = {

@@ -9,8 +9,8 @@ backward with all gradients. Plain float32 and bfloat16, attention dropout of
 0.1, returned scores, and relative positions in causal attention beside causal
 attention without them. Times are medians of interleaved rounds in one process,
 by the clock and by the processors' own (all threads together, which a busy
-machine disturbs less). Memory is the peak above rest, results included, in a process of
-its own for each figure.
+machine disturbs less). Memory is the peak above rest, results included, in a
+process of its own for each figure.
 
 Takes about 5 minutes on two cores and 3 GiB. Prints the tables; into the folder
 it writes kernel.md.
@@ -156,7 +156,8 @@ def main():
     if options.output_folder:
         options.output_folder.mkdir(parents=True, exist_ok=True)
         (options.output_folder / "kernel.md").write_text(
-            f"# The CPU kernel\n\n`python scripts/benchmarks/kernel.py`\n\n{text}"
+            "# The CPU kernel\n\n`python scripts/benchmarks/kernel.py`\n\n"
+            + text
         )
 
 

@@ -42,14 +42,18 @@ def checkpoint(folder):
 
 
 def tokenizer(folder):
-    from keras_longformer.tokenizers import open_tokenizer
-    from keras_longformer.weights.texts import tokenizer_files
-
-    opened = open_tokenizer(tokenizer_files(folder))
-    if opened is None:
-        raise ValueError(f"'{folder}' has no tokenizer that is known.")
     import tensorflow as tf
 
+    from keras_longformer.tokenizers import open_tokenizer
+    from keras_longformer.tokenizers.opening import no_tokenizer
+    from keras_longformer.weights.texts import tokenizer_files
+
+    files = tokenizer_files(folder)
+    opened = open_tokenizer(files)
+    if opened is None:
+        raise ValueError(
+            no_tokenizer(f"{folder}/{min(files, default='')}", files)
+        )
     tf.config.run_functions_eagerly(True)  # Most of its time is tracing.
     try:
         ids = opened(["Hello good bad <mask> é [CLS] 日本 fi\n", ""])

@@ -99,8 +99,6 @@ def main():
                     continue
             break
     print(table.markdown())
-    for line in dict.fromkeys(table.faults):
-        print("-", line)
     return 1 if table.faults else 0
 
 

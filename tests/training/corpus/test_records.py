@@ -9,7 +9,7 @@ from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.corpus.records import write_manifest
 from keras_longformer.training.corpus.records import write_shard
 
-SHARDS = [[[5, 6, 7], [], [300]], [], [[8] * 5000]]
+SHARDS = [[[5, 6, 7], [], [2]], [], [[7] * 5000]]
 
 
 def make_tokenizer(**arguments):
