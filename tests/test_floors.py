@@ -27,7 +27,7 @@ FLOORS = {
     "text": 1,
     "weights": 1,
     "data": 1,
-    "client": 1,
+    "client": 2,
     "native": 0,
     "unfinished": 0,
 }
@@ -39,7 +39,7 @@ ALLOWED = {
     "text": set(),
     "weights": {"unfinished"},
     "data": {"unfinished"},
-    "client": set(),
+    "client": {"text"},
     "native": set(),
     "unfinished": set(),
 }

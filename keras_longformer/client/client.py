@@ -12,7 +12,11 @@ from keras_longformer.client import transport
 from keras_longformer.client.tls import Certificates
 from keras_longformer.client.tls import read_address
 
-PROTOCOLS = {"rest": transport.RestTransport, "grpc": transport.GrpcTransport}
+Transport = transport.RestTransport | transport.GrpcTransport
+PROTOCOLS: dict[str, type[Transport]] = {
+    "rest": transport.RestTransport,
+    "grpc": transport.GrpcTransport,
+}
 
 
 class ServingError(RuntimeError):

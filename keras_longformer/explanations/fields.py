@@ -104,12 +104,12 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
     blocks = blocks or backbone.transformer_layers
     windows = [_window(block.attention) for block in blocks]
     total = sum(len(window) // 2 for window in windows)
-    seen, rows = np.ones(1, bool), []
-    for window in windows:
+    rows = np.zeros([len(windows), 2 * total + 1], bool)
+    seen = np.ones(1, bool)
+    for row, window in zip(rows, windows, strict=True):
         seen = np.convolve(seen, window) > 0
-        spare = (2 * total + 1 - len(seen)) // 2
-        rows.append(np.pad(seen, spare))
-    rows = np.array(rows)
+        spare = (len(row) - len(seen)) // 2
+        row[spare : spare + len(seen)] = seen
     offsets = np.arange(-total, total + 1, dtype=np.int32)
     inside = np.flatnonzero(rows.any(axis=0))
     part = slice(inside[0], inside[-1] + 1)

@@ -57,7 +57,7 @@ class LayerScores:
             key = position + step * self._steps()
             inside = (key >= 0) & (key < n)
             there = self.window[heads, position][:, inside]
-            found[np.ix_(heads, key[inside])] = there
+            found[np.array(heads)[:, None], key[inside]] = there
         found[:, self.global_positions] += self.to_global[:, position]
         return found
 
@@ -98,10 +98,12 @@ class LayerScores:
                     values = self.window[head, first:last, column]
                     np.add.at(found[head], at, values)
         for head in range(self.num_heads):
-            at = np.broadcast_arrays(query[:, None], key[of][None])
-            np.add.at(found[head], tuple(at), self.to_global[head])
-            at = np.broadcast_arrays(query[of][:, None], key[None])
-            np.add.at(found[head], tuple(at), self.from_global[head])
+            to_global, from_global = (
+                self.to_global[head],
+                self.from_global[head],
+            )
+            np.add.at(found[head], (query[:, None], key[of]), to_global)
+            np.add.at(found[head], (query[of][:, None], key), from_global)
         counts = np.bincount(query, minlength=rows)
         return (found / counts[:, None]).astype(np.float32)
 

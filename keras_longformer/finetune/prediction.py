@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import json
 import os
-import re
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -21,14 +20,10 @@ from keras_longformer.finetune.rows import RowFile
 from keras_longformer.finetune.texts import Source
 from keras_longformer.finetune.texts import Text
 from keras_longformer.finetune.texts import inputs_of
-from keras_longformer.serving.checks import check_model
 from keras_longformer.serving.manifest import MANIFEST
-from keras_longformer.serving.prompts import reads_prompts
-from keras_longformer.serving.prompts import text_function
-from keras_longformer.serving.signatures import ServedModel
-from keras_longformer.serving.signatures import input_specs
 from keras_longformer.tasks import said
-from keras_longformer.text.packing import length_buckets
+from keras_longformer.tasks.saying import text_answers
+from keras_longformer.text.assertions import sentence_of
 from keras_longformer.training.lock import owned
 from keras_longformer.training.progress import Progress
 
@@ -208,7 +203,7 @@ def answers_of(
         outputs = dict(predictor.answer(together))
     except tf.errors.InvalidArgumentError as error:
         if len(inputs) == 1:
-            return [({}, _reason(error.message))]
+            return [({}, sentence_of(error.message) or _first_line(error))]
         # One bad text fails its batch: find out which one it is.
         return [answers_of(predictor, [one])[0] for one in inputs]
     errors = outputs.pop("error", np.full(len(inputs), b""))
@@ -219,38 +214,17 @@ def answers_of(
     ]
 
 
-def _reason(message):
-    """What a graph says is wrong, without where in the graph it says so."""
-    found = re.search(r"assertion failed: \[(.*?)\]$", message, re.M)
-    if found:
-        return found.group(1)
-    return message.strip().partition("\n")[0] or "the model refuses it"
+def _first_line(error):
+    return error.message.strip().partition("\n")[0] or "the model refuses it"
 
 
 def _of_preset(preset, task, over_long):
     model = open_task(preset, task)
-    if reads_prompts(model):
-        served = model.served_cls(
-            model, over_long=over_long, bad_texts="report"
-        )
-        function = text_function(served)
-        return _predictor(function, ("text",), type(model), None, keep=served)
-    preprocessor = model.preprocessor
-    check_model(model, preprocessor)
-    longest = model.backbone.max_sequence_length
-    if getattr(preprocessor, "sequence_length", None) is not None:
-        longest = min(longest, preprocessor.sequence_length)
-    served = ServedModel(
-        model,
-        preprocessor,
-        length_buckets(longest),
-        over_long=over_long or preprocessor.over_long,
-        bad_texts="report",
-    )
-    function = served.signatures(xla=False)[SIGNATURE]
+    answers = text_answers(model, over_long)
     names = getattr(model, "class_names", None)
-    inputs = tuple(input_specs(function))
-    return _predictor(function, inputs, type(model), names, keep=served)
+    return _predictor(
+        answers.function, answers.inputs, type(model), names, keep=answers.keep
+    )
 
 
 def _of_saved_model(folder):

@@ -12,6 +12,7 @@ from keras_longformer.layers.global_tokens import find_global_tokens
 from keras_longformer.layers.global_tokens import fold_queries
 from keras_longformer.layers.global_tokens import replace_rows
 from keras_longformer.layers.global_tokens import unfold_values
+from keras_longformer.layers.global_tokens import with_zero_gradients
 from keras_longformer.layers.projection import Projection
 from keras_longformer.layers.relative_positions import RelativePositions
 from keras_longformer.ops import masks
@@ -295,6 +296,10 @@ class LongformerAttention(keras.layers.Layer):
         outputs = self.attention_output(
             fill_rows(context, padding_mask, overflow)
         )
+        if training and global_mask is None and not self.relative_positions:
+            layers = (self.global_query, self.global_key, self.global_value)
+            unused = [w for x in layers for w in x.trainable_variables]
+            outputs = with_zero_gradients(outputs, unused)
         if not return_attention_scores:
             return outputs
         if local_mask is not None:

@@ -69,6 +69,26 @@ def find_global_tokens(global_mask, most, name):
     return index, values > 0, overflow
 
 
+def with_zero_gradients(x, weights):
+    """Returns `x`, with gradients of 0 for weights that it does not use.
+
+    Without any, Keras warns at each `fit` of a layer without global tokens.
+
+    Args:
+        x: float tensor.
+        weights: list of Keras variables.
+    """
+
+    @tf.custom_gradient
+    def identity(x, *unused):
+        def gradient(upstream):
+            return upstream, *(tf.zeros_like(weight) for weight in unused)
+
+        return tf.identity(x), gradient
+
+    return identity(x, *(tf.convert_to_tensor(w.value) for w in weights))
+
+
 def replace_rows(context, rows, index, real):
     """Puts `(b, g, h, d)` rows in their places of `(b, n, h, d)`."""
     current = tf.gather(context, index, batch_dims=1)

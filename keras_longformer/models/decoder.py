@@ -14,12 +14,13 @@ from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.models.layer_options import per_layer
 from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
+from keras_longformer.models.plain_errors import SaysPlainly
 from keras_longformer.models.portable import PortableModel
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
 
 
-class DecoderInputs(PortableModel):
+class DecoderInputs(SaysPlainly, PortableModel):
     """Lets `padding_mask` be left out; a mixin before a `keras.Model`."""
 
     def __call__(self, inputs, *args, **kwargs):

@@ -17,6 +17,7 @@ from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.models.layer_options import per_layer
 from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
+from keras_longformer.models.plain_errors import SaysPlainly
 from keras_longformer.models.portable import PortableModel
 from keras_longformer.ops.attention import check_window_size
 from keras_longformer.weights.families import LED
@@ -29,7 +30,7 @@ OPTIONAL_MASKS = {
 }
 
 
-class Seq2SeqInputs(PortableModel):
+class Seq2SeqInputs(SaysPlainly, PortableModel):
     """Lets masks be left out; a mixin before a `keras.Model`."""
 
     not_portable = (

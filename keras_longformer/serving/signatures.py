@@ -93,6 +93,10 @@ class ServedModel:
             functions[tokens + XLA] = self._from_tokens(self.answer, compiled)
         return functions
 
+    def text_signature(self) -> Callable:
+        """Returns `serving_default` alone, which is made sooner."""
+        return self._from_text(self.answer, self._runner(self.answer))
+
     def native_signatures(self) -> dict[str, Callable]:
         """Returns those to be traced with the compiled kernel."""
         answer = self._runner(self.answer, few_shapes=True)

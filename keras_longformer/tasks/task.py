@@ -17,6 +17,7 @@ from keras_longformer.tasks.fitting import FitsTexts
 from keras_longformer.tasks.foreign_head import drop_other_head
 from keras_longformer.tasks.foreign_head import read_activations
 from keras_longformer.tasks.pairing import check_pair
+from keras_longformer.tasks.saying import SaysInWords
 from keras_longformer.text.merging import mean_of_windows
 from keras_longformer.tokenizers import no_tokenizer
 from keras_longformer.tokenizers import open_tokenizer
@@ -25,6 +26,7 @@ from keras_longformer.weights.names import entries
 
 
 class LongformerTask(
+    SaysInWords,
     FitsTexts,
     TrainsOnReplicas,
     CompiledAgain,

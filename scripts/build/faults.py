@@ -263,21 +263,20 @@ def forked(write, path, which):
 
 
 def whole(write, path, which):
-    """Lets a writer end; returns the seconds to its first file, and to its
-    end."""
-    begin, first = time.monotonic(), None
+    """Lets a writer end; returns its seconds, and those of its places."""
+    begin, first, last = time.monotonic(), None, 0.0
     pid = forked(write, path, which)
     while True:
-        if first is None and places(path):
-            first = time.monotonic() - begin
+        now = time.monotonic() - begin
+        if places(path):
+            first, last = first or now, now
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             break
-        time.sleep(0.002)
-    end = time.monotonic() - begin
+        time.sleep(0.001)
     if status:
         raise RuntimeError(f"A writer failed: see '{path}.log'.")
-    return end if first is None else first, end
+    return now, last - (first or last)
 
 
 def places(path):
@@ -313,7 +312,7 @@ def run(name, folder, runs, generator):
         other = str(own / f"reference-{which}" / "target")
         os.makedirs(os.path.dirname(other))
         prepare_sources(name, other)
-        first, end = whole(writer.write, other, which)
+        longest = whole(writer.write, other, which)
         references.append(writer.read(other))
     if name != "prepare_corpus":
         whole(writer.write, path, 0)
@@ -324,8 +323,7 @@ def run(name, folder, runs, generator):
     there, left = 0, set()
     for number in range(runs):
         after_first = number % 2 == 1
-        longest = end - first if after_first else end
-        wait = generator.random() * longest
+        wait = generator.random() * longest[after_first]
         before = left
         row["runs"] += 1
         row["killed"] += killed(

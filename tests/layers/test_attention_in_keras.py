@@ -87,3 +87,22 @@ def test_quantized():
         part.quantize("int8")
     got = layer(x, **masks)
     assert 0 < np.abs(got - want).max() < 0.2 * np.abs(want).max()
+
+
+def test_gradients_without_global_tokens_are_zero():
+    """Not `None`, of which Keras warns; the others' are as they were."""
+    layer = LongformerAttention(num_heads=2, key_dim=4, window_size=4)
+    x = tf.random.stateless_normal([2, 9, 8], [0, 1])
+    layer.build(x.shape)
+    weights = layer.trainable_variables
+    gradients = []
+    for mask in (None, tf.zeros([2, 9], tf.bool)):
+        with tf.GradientTape() as tape:
+            y = layer(x, global_mask=mask, training=True)
+            loss = tf.reduce_sum(y**2)
+        variables = [weight.value for weight in weights]
+        gradients.append(tape.gradient(loss, variables))
+    for got, want, weight in zip(*gradients, weights, strict=True):
+        assert_close(got, want)
+        is_global = "global_" in weight.path
+        assert bool(np.any(np.asarray(got))) != is_global
