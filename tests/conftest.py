@@ -39,6 +39,7 @@ def fixed_seed():
 # Fixtures that tests of several folders use.
 pytest_plugins = [
     "tests.fast",
+    "tests.network",
     "tests.own_process",
     "tests.skips",
     "tests.slow",

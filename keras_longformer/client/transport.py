@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_longformer.client.tls import Certificates
 from keras_longformer.client.tls import read_address
+from keras_longformer.text.assertions import sentence_of
 
 # What TF Serving and the proxies before it say while they restart or are full.
 RETRIED_HTTP = (502, 503)
@@ -147,9 +148,8 @@ class RestTransport:
             answer = {"error": f"no JSON: {content[:200]!r}"}
         if response.status == 200 and "error" not in answer:
             return answer
-        message = (
-            f"HTTP {response.status}: {answer.get('error', content[:200])}"
-        )
+        said = str(answer.get("error", content[:200]))
+        message = f"HTTP {response.status}: {sentence_of(said) or said}"
         status = STATUS_OF_HTTP.get(response.status, "UNKNOWN")
         raise Failure(message, status, response.status in RETRIED_HTTP)
 
@@ -254,6 +254,7 @@ class GrpcTransport:
             status, details = error.code().name, error.details() or "no message"
             if any(sign in details.lower() for sign in TLS_SIGNS):
                 status, details = "UNAUTHENTICATED", _tls_error(details)
+            details = sentence_of(details) or details
             raise Failure(details, status, status in RETRIED_GRPC) from error
 
     def _name(self, model_spec, model, version):

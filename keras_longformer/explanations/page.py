@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_longformer.explanations.reading import Word
+from keras_longformer.unfinished import write_text
 
 # The shade of the word with the largest share, and of less: not linear, or
 # one word would be all that is seen.
@@ -103,10 +104,7 @@ def write(
         rows="\n".join(rows),
         words="\n".join(spans),
     )
-    temporary = f"{os.fspath(path)}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    write_text(path, text)
 
 
 def _span(word, share, shade, frame):

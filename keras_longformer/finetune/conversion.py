@@ -1,7 +1,6 @@
 """Makes checkpoints long, and writes them in another form."""
 
 import os
-import shutil
 from collections.abc import Sequence
 
 import keras
@@ -15,6 +14,7 @@ from keras_longformer.finetune.verification import verify_conversion
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.tokenizers import LongformerTokenizer
 from keras_longformer.tokenizers import open_tokenizer
+from keras_longformer.unfinished import whole_folder
 
 FORMS = ("hugging_face", "model_garden", "preset")
 MOST_COMPARED = 128  # Tokens: the numbers are as equal with more.
@@ -180,22 +180,14 @@ def _tokenizer(preset, window_size):
 
 def _write(model, tokenizer, output, to, quirks):
     """Writes the folder, whole or not at all."""
-    temporary = f"{output}.unfinished"
-    shutil.rmtree(temporary, ignore_errors=True)
-    os.makedirs(temporary)
-    try:
+    with whole_folder(output) as new:
         if to == "preset":
-            model.save_to_preset(temporary)
+            model.save_to_preset(new)
             if tokenizer is not None and not hasattr(model, "preprocessor"):
-                tokenizer.save_to_preset(temporary)
+                tokenizer.save_to_preset(new)
         elif to == "model_garden":
             weights.save_model_garden(
-                model, temporary, quirks=quirks, tokenizer=tokenizer
+                model, new, quirks=quirks, tokenizer=tokenizer
             )
         else:
-            weights.save_hugging_face(model, temporary, tokenizer=tokenizer)
-        if os.path.isdir(output):
-            os.rmdir(output)
-        os.rename(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            weights.save_hugging_face(model, new, tokenizer=tokenizer)

@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import json
 import os
-import re
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -24,6 +23,7 @@ from keras_longformer.finetune.texts import inputs_of
 from keras_longformer.serving.manifest import MANIFEST
 from keras_longformer.tasks import said
 from keras_longformer.tasks.saying import text_answers
+from keras_longformer.text.assertions import sentence_of
 from keras_longformer.training.lock import owned
 from keras_longformer.training.progress import Progress
 
@@ -203,7 +203,7 @@ def answers_of(
         outputs = dict(predictor.answer(together))
     except tf.errors.InvalidArgumentError as error:
         if len(inputs) == 1:
-            return [({}, _reason(error.message))]
+            return [({}, sentence_of(error.message) or _first_line(error))]
         # One bad text fails its batch: find out which one it is.
         return [answers_of(predictor, [one])[0] for one in inputs]
     errors = outputs.pop("error", np.full(len(inputs), b""))
@@ -214,12 +214,8 @@ def answers_of(
     ]
 
 
-def _reason(message):
-    """What a graph says is wrong, without where in the graph it says so."""
-    found = re.search(r"assertion failed: \[(.*?)\]$", message, re.M)
-    if found:
-        return found.group(1)
-    return message.strip().partition("\n")[0] or "the model refuses it"
+def _first_line(error):
+    return error.message.strip().partition("\n")[0] or "the model refuses it"
 
 
 def _of_preset(preset, task, over_long):

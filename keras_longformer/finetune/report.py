@@ -10,6 +10,7 @@ from keras_longformer.finetune.settings import Settings
 from keras_longformer.tasks.finetuning import Outcome
 from keras_longformer.training import pictures
 from keras_longformer.training import writing
+from keras_longformer.unfinished import write_text
 
 
 def write(
@@ -51,7 +52,7 @@ def write(
         },
     )
     page = _page(outcome, measured, count, facts, settings, metric, seconds)
-    writing.write_text(pathlib.Path(folder) / "report.md", page)
+    write_text(pathlib.Path(folder) / "report.md", page)
 
 
 def write_outcome(
@@ -70,7 +71,7 @@ def write_outcome(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pictures.save(outcome.draw, title, str(folder / "report.png"))
-    writing.write_text(
+    write_text(
         folder / "predictions.jsonl",
         "".join(
             json.dumps(one, ensure_ascii=False) + "\n"
@@ -78,9 +79,7 @@ def write_outcome(
         ),
     )
     content = {"metrics": outcome.metrics, **facts}
-    writing.write_text(
-        folder / "metrics.json", json.dumps(content, indent=1) + "\n"
-    )
+    write_text(folder / "metrics.json", json.dumps(content, indent=1) + "\n")
 
 
 def title(task: str, measured: str, count: int) -> str:

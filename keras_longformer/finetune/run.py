@@ -5,7 +5,6 @@ import os
 import time
 
 import keras
-import tensorflow as tf
 
 from keras_longformer.finetune import report
 from keras_longformer.finetune.examples import read_examples
@@ -17,10 +16,10 @@ from keras_longformer.ops import settle_default
 from keras_longformer.ops import taken
 from keras_longformer.serving.export import export_saved_model
 from keras_longformer.tasks.finetuning import Outcome
-from keras_longformer.training import writing
 from keras_longformer.training.lock import owned
 from keras_longformer.training.progress import Progress
 from keras_longformer.training.resume import TrainingStates
+from keras_longformer.unfinished import whole_folder
 
 LOCK = "running.json"
 
@@ -152,10 +151,9 @@ def _options(settings):
 
 def _save(model, settings):
     """Writes the model as a preset, and what a server loads."""
-    temporary = os.path.join(settings.output, "unfinished-model")
-    tf.io.gfile.makedirs(temporary)
-    model.save_to_preset(temporary)
-    writing.replace_folder(temporary, os.path.join(settings.output, "model"))
+    folder = os.path.join(settings.output, "model")
+    with whole_folder(folder, others="dropped") as new:
+        model.save_to_preset(new)
     if settings.export:
         folder = os.path.join(settings.output, "saved_model")
         version = export_saved_model(model, folder)

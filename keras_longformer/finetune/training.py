@@ -5,10 +5,13 @@ import os
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_longformer.finetune.examples import Examples
 from keras_longformer.finetune.settings import Settings
+from keras_longformer.tasks import examples as texts
+from keras_longformer.tasks.by_length import shuffled_order
 from keras_longformer.tasks.finetuning import FineTuning
 from keras_longformer.tasks.finetuning import Outcome
 from keras_longformer.training.progress import Progress
@@ -16,8 +19,10 @@ from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order
 from keras_longformer.training.schedules import WarmupPolynomialDecay
+from keras_longformer.unfinished import whole_file
 
 BEST = "best.weights.h5"
+_AT_ONCE = 1024  # Examples whose lengths are looked at.
 
 
 class Deadline(keras.callbacks.Callback):
@@ -64,6 +69,8 @@ class Training:
             **self.settings.fingerprint(),
             "examples": self.examples.digest,
         }
+        if self.settings.rows > 1:
+            fingerprint["order"] = "by length"
         return json.loads(json.dumps(fingerprint))
 
     def compile(self, model) -> None:
@@ -125,9 +132,10 @@ class Training:
         if self.settings.minutes is not None:
             end = time.monotonic() + 60 * self.settings.minutes
         tensors = self.task.tensors(self.examples.train, model)
+        lengths = self._lengths(tensors)
         total = self.batches_per_epoch * self.settings.epochs
         while step < total and not facts["finished"]:
-            step = self._epoch(model, tensors, step, facts, end)
+            step = self._epoch(model, tensors, lengths, step, facts, end)
             if step % self.batches_per_epoch:
                 break  # Time is over.
             self._after_epoch(model, step, facts)
@@ -150,7 +158,7 @@ class Training:
                 progress=progress,
             )
 
-    def _epoch(self, model, tensors, step, facts, end):
+    def _epoch(self, model, tensors, lengths, step, facts, end):
         """Trains to the end of the epoch or of time; returns the step."""
         epoch, done = divmod(step, self.batches_per_epoch)
         saving = SaveTrainingState(
@@ -165,7 +173,7 @@ class Training:
         if end is not None:
             callbacks.append(Deadline(end))
         history = model.fit(
-            self._batches(tensors, epoch, done),
+            self._batches(tensors, self._order(lengths, epoch), done),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,  # The order is made above.
@@ -175,23 +183,47 @@ class Training:
         facts["last_logs"] = logs
         return saving.step
 
-    def _batches(self, tensors, epoch, done):
+    def _lengths(self, tensors):
+        """The texts' lengths, `None` where they do not matter or show."""
+        if self.settings.rows == 1:
+            return None
+        num, lengths = len(self.examples.train), []
+        for start in range(0, num, _AT_ONCE):
+            indices = tf.range(start, min(start + _AT_ONCE, num))
+            x, _ = self._look_up(tensors, indices)
+            part = texts.Examples(x, None, None, len(indices)).lengths()
+            if part is None:
+                return None
+            lengths.append(part)
+        return np.concatenate(lengths)
+
+    def _order(self, lengths, epoch):
+        """An epoch's examples; in a batch those of like length."""
+        settings = self.settings
+        if lengths is None:
+            num = len(self.examples.train)
+            return epoch_order(num, settings.seed, epoch)
+        return shuffled_order(lengths, settings.rows, [settings.seed, epoch])
+
+    def _batches(self, tensors, order, done):
         """The rest of an epoch's batches, after the first `done`."""
         settings = self.settings
-        order = epoch_order(len(self.examples.train), settings.seed, epoch)
         indices = tf.data.Dataset.from_tensor_slices(
             order[done * settings.rows :]
         )
 
         def look_up(index):
-            x, y = tf.nest.map_structure(
-                lambda t: None if t is None else tf.gather(t, index),
-                (tensors.x, tensors.y),
-            )
-            x, y = self.task.look_up(x, y, tensors.shared)
+            x, y = self._look_up(tensors, index)
             return (x,) if y is None else (x, y)
 
         return indices.batch(settings.rows).map(look_up)
+
+    def _look_up(self, tensors, indices):
+        x, y = tf.nest.map_structure(
+            lambda t: None if t is None else tf.gather(t, indices),
+            (tensors.x, tensors.y),
+        )
+        return self.task.look_up(x, y, tensors.shared)
 
     def _after_epoch(self, model, step, facts):
         """Measures, keeps the best weights, and saves the state."""
@@ -237,10 +269,8 @@ class Training:
         )
 
     def _save_weights(self, model):
-        # Keras wants this ending.
-        temporary = self._path(f"unfinished.{BEST}")
-        model.save_weights(temporary)
-        os.replace(temporary, self._path(BEST))
+        with whole_file(self._path(BEST)) as unfinished:
+            model.save_weights(unfinished)
 
     def _path(self, name):
         return os.path.join(self.settings.output, name)

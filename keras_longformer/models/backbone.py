@@ -391,9 +391,10 @@ class LongformerBackbone(
             max_shard_size: int or float, gigabytes of a weights' file, or
                 `None`: of any size.
         """
-        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
-        policies.write(self, preset_dir)
-        presets.write_note(preset_dir)
+        with presets.written(preset_dir) as new:
+            super().save_to_preset(new, max_shard_size=max_shard_size)
+            policies.write(self, new)
+            presets.write_note(new)
 
 
 def _input(name, dtype, optional=False):

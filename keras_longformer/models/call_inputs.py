@@ -6,6 +6,7 @@ import logging
 import keras
 from keras import ops
 
+from keras_longformer.models.plain_errors import SaysPlainly
 from keras_longformer.models.portable import PortableModel
 
 LOGGER = logging.getLogger("keras_longformer")
@@ -20,7 +21,7 @@ OPTIONAL_INPUTS = {
 }
 
 
-class LongformerInputs(PortableModel):
+class LongformerInputs(SaysPlainly, PortableModel):
     """Lets inputs be left out, and masks cross `tf.distribute`.
 
     A mixin before a `keras.Model` whose inputs are a dict.

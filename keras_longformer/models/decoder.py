@@ -14,12 +14,13 @@ from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.models.layer_options import per_layer
 from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
+from keras_longformer.models.plain_errors import SaysPlainly
 from keras_longformer.models.portable import PortableModel
 from keras_longformer.ops.attention import check_dilation
 from keras_longformer.ops.attention import check_window_size
 
 
-class DecoderInputs(PortableModel):
+class DecoderInputs(SaysPlainly, PortableModel):
     """Lets `padding_mask` be left out; a mixin before a `keras.Model`."""
 
     def __call__(self, inputs, *args, **kwargs):
@@ -264,9 +265,10 @@ class LongformerDecoderBackbone(
             max_shard_size: int or float, gigabytes of a weights' file, or
                 `None`: of any size.
         """
-        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
-        policies.write(self, preset_dir)
-        presets.write_note(preset_dir)
+        with presets.written(preset_dir) as new:
+            super().save_to_preset(new, max_shard_size=max_shard_size)
+            policies.write(self, new)
+            presets.write_note(new)
 
 
 def _as_list(dilation):

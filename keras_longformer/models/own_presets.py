@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from keras_longformer import weights
+from keras_longformer.weights.formats import check_links
+from keras_longformer.weights.formats import read_h5
 
 JSON_FILES = (
     "config.json",
@@ -33,7 +35,6 @@ LEAST_BYTES = 0.5
 # A layer has more arrays than one, and HDF5 keeps more than this of each.
 BYTES_OF_LAYER = 1000
 
-
 # What KerasHub, Keras and h5py raise of files that nobody wrote so.
 UNREADABLE = (AttributeError, IndexError, KeyError, OSError, RuntimeError)
 
@@ -53,12 +54,26 @@ def opening(preset: str, load_weights: bool = True) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error}{_where(preset)}") from error
     except UNREADABLE as error:
         raise ValueError(
             f"'{preset}' cannot be opened as a preset: "
             f"{type(error).__name__}: {error}. A file may be cut short, or "
             "changed since it was saved; fetch it again."
         ) from error
+
+
+def _where(preset):
+    """What a message ends with that may be of a file's words or a caller's."""
+    if not os.path.isdir(preset):
+        return ""
+    names = [x for x in JSON_FILES if os.path.isfile(os.path.join(preset, x))]
+    return (
+        f"\n(While '{preset}' was opened, as its {', '.join(names)} say and "
+        "with the arguments that were given.)"
+    )
 
 
 def check_preset(preset: str, load_weights: bool = True) -> None:
@@ -79,6 +94,9 @@ def check_preset(preset: str, load_weights: bool = True) -> None:
             path = os.path.join(folder, name)
             weights.check_inside(path, preset)
             if name.endswith(ENDING):
+                # Keras follows links of any kind.
+                check_links(path)
+                read_h5(path)
                 size += os.path.getsize(path)
     for name in JSON_FILES:
         path = os.path.join(preset, name)

@@ -10,11 +10,20 @@ import keras
 from keras_longformer import weights
 from keras_longformer.layers.positions import position_offset
 from keras_longformer.text.packing import length_buckets
+from keras_longformer.unfinished import whole_folder
 
 LOGGER = logging.getLogger("keras_longformer")
 
 # The encoder's own part that a checkpoint or a model may lack.
 OPTIONAL = ("pooler/*",)
+# Files that say what the others of a preset are.
+SAY_CLASSES = (
+    "preprocessor.json",
+    "tokenizer.json",
+    "config.json",
+    "task.json",
+)
+REQUIREMENTS = "requirements.txt"
 NOTE = """\
 # The classes of this preset are keras_longformer's. `import keras_longformer`
 # before KerasHub's `from_preset` or Keras' `load_model` opens it.
@@ -84,6 +93,15 @@ def check_numbers(model, source):
     warn_of_numbers(names, source, type(model).__name__)
 
 
+def written(folder):
+    """Returns a context in which a preset is written, whole or not at all.
+
+    Args:
+        folder: str, the preset; the context's value is what to write into.
+    """
+    return whole_folder(folder, last=SAY_CLASSES, kept=[REQUIREMENTS])
+
+
 def write_note(folder):
     """Writes into a preset which package opens it.
 
@@ -93,10 +111,9 @@ def write_note(folder):
         folder: str, where `requirements.txt`, if there is none, and a key
             `library` of `metadata.json` are written.
     """
-    path = os.path.join(folder, "requirements.txt")
-    if not os.path.exists(path):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(NOTE)
+    path = os.path.join(folder, REQUIREMENTS)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(NOTE)
     path = os.path.join(folder, "metadata.json")
     with open(path, encoding="utf-8") as file:
         metadata = json.load(file)

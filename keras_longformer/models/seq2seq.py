@@ -17,6 +17,7 @@ from keras_longformer.models.fresh import FreshFunctions
 from keras_longformer.models.layer_options import per_layer
 from keras_longformer.models.layer_options import plain
 from keras_longformer.models.lora import LoraBackbone
+from keras_longformer.models.plain_errors import SaysPlainly
 from keras_longformer.models.portable import PortableModel
 from keras_longformer.ops.attention import check_window_size
 from keras_longformer.weights.families import LED
@@ -29,7 +30,7 @@ OPTIONAL_MASKS = {
 }
 
 
-class Seq2SeqInputs(PortableModel):
+class Seq2SeqInputs(SaysPlainly, PortableModel):
     """Lets masks be left out; a mixin before a `keras.Model`."""
 
     not_portable = (
@@ -386,9 +387,10 @@ class LongformerSeq2SeqBackbone(
             max_shard_size: int or float, gigabytes of a weights' file, or
                 `None`: of any size.
         """
-        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
-        policies.write(self, preset_dir)
-        presets.write_note(preset_dir)
+        with presets.written(preset_dir) as new:
+            super().save_to_preset(new, max_shard_size=max_shard_size)
+            policies.write(self, new)
+            presets.write_note(new)
 
 
 def _input(name, dtype="bool"):

@@ -35,9 +35,10 @@ CHUNK_SIZE = 128
 # multiple of them, and else one number at a time.
 ROW_MULTIPLE = 16
 
-# Added to the score of a key that may not be seen. It leaves nothing of the
-# score in float32, so that the key's weight is exactly 0.
-_HIDDEN = -1e30
+# Added to the score of a key that may not be seen. In float32 it leaves nothing
+# of a score below 1e31, so that the key's weight is exactly 0, also beside
+# scores that are as large: what stands in padding may be anything.
+_HIDDEN = -3e38
 
 
 class _Tensors(NamedTuple):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from keras_longformer.ops.attention import imposed
 from keras_longformer.portable import comparison
 from keras_longformer.portable import onnx_file
 from keras_longformer.portable import openvino_file
+from keras_longformer.unfinished import place
+from keras_longformer.unfinished import to_disk
 
 # Formats, and how their files end.
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
@@ -71,9 +72,7 @@ def export_file(subject: Subject, path: str, format: str) -> str:
     is_onnx = format == "onnx"
     kind = onnx_file if is_onnx else openvino_file
     kind.require()
-    with tempfile.TemporaryDirectory(
-        prefix=".exporting-", dir=folder
-    ) as temporary:
+    with place(folder) as temporary:
         file = os.path.join(temporary, name)
         function = _traced(subject)
         if is_onnx:
@@ -95,10 +94,11 @@ def export_file(subject: Subject, path: str, format: str) -> str:
         kind.add_metadata(file, {k: _text(v) for k, v in content.items()})
         # The file that is opened comes last, when all it needs is there.
         names = sorted(os.listdir(temporary), key=lambda other: other == name)
+        to_disk(temporary)
         for each in names:
-            made = os.path.join(temporary, each)
-            os.chmod(made, 0o644)
-            os.replace(made, os.path.join(folder, each))
+            os.replace(
+                os.path.join(temporary, each), os.path.join(folder, each)
+            )
     return path
 
 

@@ -12,6 +12,7 @@ from keras_longformer.pretrain.objective import Objective
 from keras_longformer.pretrain.settings import Settings
 from keras_longformer.training import pictures
 from keras_longformer.training import writing
+from keras_longformer.unfinished import write_text
 
 COLUMNS = {
     "phase": "{}",
@@ -54,7 +55,7 @@ def write(
         "history": history,
         "settings": dataclasses.asdict(settings),
     }
-    writing.write_text(
+    write_text(
         os.path.join(folder, "metrics.json"),
         json.dumps(content, indent=1) + "\n",
     )
@@ -63,7 +64,7 @@ def write(
         objective.title,
         os.path.join(folder, "report.png"),
     )
-    writing.write_text(
+    write_text(
         os.path.join(folder, "report.md"),
         _page(objective, model, facts, settings, measured, tested),
     )

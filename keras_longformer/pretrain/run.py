@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import os
-import shutil
 import sys
 
 import keras
@@ -19,7 +18,6 @@ from keras_longformer.pretrain.settings import Settings
 from keras_longformer.pretrain.training import NotFiniteError
 from keras_longformer.pretrain.training import Place
 from keras_longformer.pretrain.training import Training
-from keras_longformer.training import writing
 from keras_longformer.training.distribution import distribution_strategy
 from keras_longformer.training.distribution import is_chief
 from keras_longformer.training.distribution import is_multi_worker
@@ -29,6 +27,7 @@ from keras_longformer.training.lock import owned
 from keras_longformer.training.phases import carry
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.stopping import StopRequest
+from keras_longformer.unfinished import whole_folder
 
 LOCK = "running.json"
 OBJECTIVES = {"masked_lm": MaskedLM, "char_lm": CharLM}
@@ -200,8 +199,6 @@ def _save_last(objective, settings, model, states, error):
 
 def _save(objective, model, settings):
     """Writes the model as a preset."""
-    temporary = os.path.join(settings.output, "unfinished-model")
-    shutil.rmtree(temporary, ignore_errors=True)
-    os.makedirs(temporary)
-    objective.finished(model).save_to_preset(temporary)
-    writing.replace_folder(temporary, os.path.join(settings.output, "model"))
+    folder = os.path.join(settings.output, "model")
+    with whole_folder(folder, others="dropped") as new:
+        objective.finished(model).save_to_preset(new)

@@ -1,8 +1,6 @@
 """Writes a model as a SavedModel that TF Serving answers raw text with."""
 
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 
@@ -24,6 +22,7 @@ from keras_longformer.serving.signatures import input_specs
 from keras_longformer.text.coercion import check_one_of
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.windows import OVER_LONG
+from keras_longformer.unfinished import place
 
 
 def export_saved_model(
@@ -179,9 +178,7 @@ def export_saved_model(
         class_names=class_names,
     )
     os.makedirs(path, exist_ok=True)
-    # TF Serving skips what is not a number.
-    temporary = tempfile.mkdtemp(prefix=".exporting-", dir=path)
-    try:
+    with place(path) as temporary:
         with tracing.stock_operations():
             functions = served.signatures(xla)
         if native:
@@ -202,12 +199,9 @@ def export_saved_model(
             batch_sizes=sizes,
             native_platforms=native_platforms,
         )
-        os.chmod(temporary, 0o755)  # `mkdtemp` lets only the owner read.
         if served_from is not None:
             warmup.write_server_configs(path, served_from)
         return publish(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_xla(model):

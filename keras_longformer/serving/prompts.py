@@ -17,8 +17,6 @@ to make texts of them: `tokenizer`, `preprocessor`.
 
 import json
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 
@@ -32,6 +30,7 @@ from keras_longformer.serving import tracing
 from keras_longformer.serving import warmup
 from keras_longformer.serving.checks import traced
 from keras_longformer.serving.publish import publish
+from keras_longformer.unfinished import place
 
 
 def reads_prompts(model: keras.Model) -> bool:
@@ -79,9 +78,7 @@ def export_prompts(
     module.weights = list(function.variables)
     module.tokenizer = getattr(served, "tokenizer", None)  # Its tables.
     os.makedirs(path, exist_ok=True)
-    # TF Serving skips what is not a number.
-    temporary = tempfile.mkdtemp(prefix=".exporting-", dir=path)
-    try:
+    with place(path) as temporary:
         tf.saved_model.save(
             module, temporary, signatures={"serving_default": function}
         )
@@ -89,12 +86,9 @@ def export_prompts(
         if hasattr(served, "buckets"):
             _write_for_servers(served, temporary, path, sizes)
         _write_manifest(model, served, function, temporary, difference)
-        os.chmod(temporary, 0o755)  # `mkdtemp` lets only the owner read.
         if served_from is not None:
             warmup.write_server_configs(path, served_from)
         return publish(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def text_function(served):

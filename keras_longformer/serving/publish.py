@@ -2,12 +2,15 @@
 
 import os
 
+from keras_longformer.unfinished import to_disk
+
 
 def publish(temporary: str, path: str) -> str:
     """Renames a folder to the next version of `path`, and returns that.
 
     Past others who export at the same time.
     """
+    to_disk(temporary)
     version = 1 + max(
         (int(name) for name in os.listdir(path) if name.isdigit()), default=0
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,10 @@ import tensorflow as tf
 from keras_longformer.serving import replay
 from keras_longformer.serving.manifest import MANIFEST
 from keras_longformer.serving.manifest import describe_files
+from keras_longformer.weights.files import check_inside
+from keras_longformer.weights.files import read_json
+
+VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.")
 
 
 def verify_saved_model(path: str, *, timeout_seconds: float = 600.0) -> dict:
@@ -103,17 +108,43 @@ def _version_folder(path):
 
 def _read_manifest(folder):
     """What it says, and the problems with it."""
-    with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
-        try:
-            manifest = json.load(file)
-            for key in ("files", "versions", "signatures", "probe"):
-                _ = manifest[key]
-        except (ValueError, KeyError) as error:
-            return None, [f"{MANIFEST} cannot be read: {error!r}"]
-    return manifest, []
+    path = os.path.join(folder, MANIFEST)
+    try:
+        check_inside(path, folder)
+        manifest = read_json(path)
+    except (OSError, ValueError) as error:
+        return None, [f"{MANIFEST} cannot be read: {error}"]
+    problems = [
+        f"{MANIFEST} says no `{key}`"
+        for key in ("files", "versions", "signatures", "probe")
+        if not isinstance(manifest.get(key), dict)
+    ]
+    if not problems:
+        version = manifest["versions"].get("tensorflow")
+        if not isinstance(version, str) or not VERSION.match(version):
+            problems.append(
+                f"{MANIFEST} says TensorFlow's version as {version!r:.100}"
+            )
+        problems += [
+            f"{MANIFEST} does not say `bytes` and `sha256` of {name!r:.200}"
+            for name, facts in manifest["files"].items()
+            if not _is_description(facts)
+        ]
+    return manifest, problems[:20]
+
+
+def _is_description(facts):
+    return (
+        isinstance(facts, dict)
+        and type(facts.get("bytes")) is int
+        and isinstance(facts.get("sha256"), str)
+    )
 
 
 def _compare_files(folder, want):
+    problems = _no_files(folder)
+    if problems:
+        return problems
     got = describe_files(folder)
     problems = [f"missing   {name}" for name in want.keys() - got.keys()]
     problems += [f"too many  {name}" for name in got.keys() - want.keys()]
@@ -124,6 +155,22 @@ def _compare_files(folder, want):
         elif want[name] != got[name]:
             problems.append(f"changed   {name}: other content")
     return sorted(problems)
+
+
+def _no_files(folder):
+    """What is no file of this folder: links out of it, pipes, devices."""
+    problems = []
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = os.path.join(parent, name)
+            try:
+                check_inside(path, folder)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            if name in names and not os.path.isfile(path):
+                problems.append(f"no file   {os.path.relpath(path, folder)}")
+    return problems
 
 
 def _replay(folder, timeout_seconds):

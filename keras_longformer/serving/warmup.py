@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.serving.signatures import ServedModel
+from keras_longformer.unfinished import write_text
 
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 BATCHING_FILE = "batching_params.pbtxt"
@@ -125,7 +126,7 @@ def write_batching_parameters(folder: str, batch_sizes: Sequence[int]) -> None:
     """Writes `batching_params.pbtxt`, for servers that are told to batch."""
     allowed = "\n".join(f"allowed_batch_sizes: {size}" for size in batch_sizes)
     content = _BATCHING.format(largest=batch_sizes[-1], allowed=allowed)
-    _write(os.path.join(folder, BATCHING_FILE), content)
+    write_text(os.path.join(folder, BATCHING_FILE), content)
 
 
 def write_server_configs(path: str, served_from: str) -> None:
@@ -144,7 +145,7 @@ def write_server_configs(path: str, served_from: str) -> None:
         content = content.format(
             path=f"{served_from}/{file}", name=name, folder=served_from
         )
-        _write(os.path.join(path, file), content)
+        write_text(os.path.join(path, file), content)
 
 
 def check_batch_sizes(
@@ -205,10 +206,3 @@ def _texts(served, inputs, length):
     }
     long = (unit * (max(room, 0) * 64 // sample)).encode()
     return {name: short.get(name, long) for name in inputs}
-
-
-def _write(path, content):
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(content)
-    os.replace(temporary, path)

@@ -8,7 +8,6 @@ import collections
 import contextlib
 import itertools
 import random
-import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,12 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.tasks.examples import Examples
+from keras_longformer.text.assertions import sentence_of
 
 RAN_OUT = "Your input ran out of data"
-# What `tf.debugging.Assert` of one string says within `tf.data`.
-ASSERTED = re.compile(
-    r"Iterator::.*?assertion failed: \[(.*?)\]\n\s*\[\[", re.DOTALL
-)
 
 
 def kind_of(x) -> str:
@@ -212,12 +208,10 @@ def plain_errors(data: tf.data.Dataset, steps: int | None, *streams):
         for stream in streams:
             if stream.error is not None:
                 raise stream.error from None
-        found = ASSERTED.search(str(error))
-        if found is None:
+        said = sentence_of(str(error))
+        if said is None:
             raise
-        raise tf.errors.InvalidArgumentError(
-            None, None, found.group(1)
-        ) from None
+        raise tf.errors.InvalidArgumentError(None, None, said) from None
 
 
 def count_of(batches) -> int | None:

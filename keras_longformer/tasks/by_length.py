@@ -1,6 +1,7 @@
 """Orders of what is in memory in which little is padding.
 
-Each is a `tf.data.Dataset` of batches of indices, drawn anew for each epoch.
+Those of `fit` are a `tf.data.Dataset` of batches of indices, drawn anew for
+each epoch; that of a training which can be gone on with follows from a seed.
 """
 
 import keras
@@ -29,13 +30,37 @@ def shuffled_batches(
     if lengths is None or group <= 1:
         return rows.batch(batch_size)
     # What is padded alike stays shuffled: `argsort` is stable.
-    steps = np.floor(4 * np.log2(np.maximum(lengths, 256)))
-    steps = tf.constant(steps.astype(np.int32))
+    steps = tf.constant(_steps(lengths))
     rows = rows.batch(group * batch_size).map(
         lambda i: tf.gather(i, tf.argsort(tf.gather(steps, i), stable=True))
     )
     rows = rows.unbatch().batch(batch_size).shuffle(min(count, GROUP))
     return rows.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def shuffled_order(
+    lengths: np.ndarray, batch_size: int, seed: list[int]
+) -> np.ndarray:
+    """Returns an order whose batches are shuffled, of texts of like length.
+
+    Args:
+        lengths: int `(num,)`, in bytes.
+        batch_size: int, how many texts are a batch; the last may be fewer.
+        seed: ints, from which the order follows.
+
+    Returns:
+        int64 `(num,)`.
+    """
+    generator = np.random.default_rng(seed)
+    order, steps = generator.permutation(len(lengths)), _steps(lengths)
+    group = max(min(len(lengths) // batch_size // 4, GROUP), 1) * batch_size
+    for start in range(0, len(order), group):
+        part = order[start : start + group]
+        part[:] = part[np.argsort(steps[part], kind="stable")]
+    whole = len(order) // batch_size * batch_size
+    batches = order[:whole].reshape(-1, batch_size)
+    batches = generator.permutation(batches, axis=0)
+    return np.concatenate([batches.ravel(), order[whole:]])
 
 
 def token_batches(
@@ -108,6 +133,12 @@ def padded_widths(preprocessor, examples: Examples) -> np.ndarray:
     found = np.empty(examples.num, np.int64)
     found[order] = np.concatenate([*rows.as_numpy_iterator()])
     return found
+
+
+def _steps(lengths):
+    """Four numbers a doubling, int32, alike where padding hardly differs."""
+    steps = np.floor(4 * np.log2(np.maximum(lengths, 256)))
+    return steps.astype(np.int32)
 
 
 def _widths(mask, num, pad_to):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.models.plain_errors import says_plainly
 from keras_longformer.tasks import batches
 from keras_longformer.tasks.by_length import restored
 from keras_longformer.tasks.class_labels import Classes
@@ -33,6 +34,7 @@ class FitsTexts:
     batches_by_length = True
 
     @says_lost_workers
+    @says_plainly
     def fit(
         self,
         x=None,
@@ -172,6 +174,7 @@ class FitsTexts:
             return keras.Model.fit(self, data, shuffle=False, **options)
 
     @says_lost_workers
+    @says_plainly
     def evaluate(
         self,
         x=None,
@@ -217,6 +220,7 @@ class FitsTexts:
             return keras.Model.evaluate(self, data, **options)
 
     @says_lost_workers
+    @says_plainly
     def predict(
         self,
         x,
@@ -258,6 +262,7 @@ class FitsTexts:
             outputs = keras.Model.predict(self, data, **options)
         return outputs if order is None else restored(outputs, order)
 
+    @says_plainly
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, **kwargs
     ):
@@ -273,6 +278,7 @@ class FitsTexts:
             self, *self._batch(source, weigh), **kwargs
         )
 
+    @says_plainly
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """Keras' `test_on_batch`, on one batch of what `fit` takes."""
         if self.preprocessor is None:
@@ -283,6 +289,7 @@ class FitsTexts:
         source = self._source("evaluate", x, y, sample_weight)
         return keras.Model.test_on_batch(self, *self._batch(source), **kwargs)
 
+    @says_plainly
     def predict_on_batch(self, x):
         """Keras' `predict_on_batch`, on one batch of texts."""
         if self.preprocessor is not None:

@@ -18,6 +18,7 @@ from keras_hub.src.utils.tensor_utils import convert_preprocessing_outputs_grain
 from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
+from keras_longformer.models.plain_errors import plain_errors
 from keras_longformer.tasks.reading import TEXT_OR_PAIR
 from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
@@ -123,7 +124,8 @@ class RowPreprocessor:
 
     def __call__(self, *args, **kwargs):
         """Calls the layer; in a pipeline of Grain's it gives NumPy arrays."""
-        outputs = super().__call__(*args, **kwargs)
+        with plain_errors():
+            outputs = super().__call__(*args, **kwargs)
         if in_grain_data_pipeline():
             return convert_preprocessing_outputs_grain(outputs)
         return outputs
@@ -321,6 +323,11 @@ class RowPreprocessor:
         if over_long is not None:
             limited.over_long = over_long
         return limited
+
+    def save_to_preset(self, preset_dir: str) -> None:
+        """Saves it and its tokenizer into a folder, whole or not at all."""
+        with presets.written(preset_dir) as new:
+            super().save_to_preset(new)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""

@@ -311,6 +311,17 @@ class LongformerTask(
         quantization.quantize_again(quantization.own_layers(task), quantized)
         return task
 
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """Saves the task as a folder that `from_preset` opens.
+
+        It is there whole or not at all.
+
+        Args:
+            preset_dir, max_shard_size: as for the backbone's.
+        """
+        with presets.written(preset_dir) as new:
+            super().save_to_preset(new, max_shard_size=max_shard_size)
+
     def save_task_weights(self, filepath):
         """Saves the head's weights, as `save_to_preset` does.
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_longformer import weights
 from keras_longformer.text.template import RowTemplate
+from keras_longformer.unfinished import whole_folder
 
 
 class Tokens(typing.NamedTuple):
@@ -147,6 +148,11 @@ class GraphTokenizer(keras_hub.tokenizers.Tokenizer):
                 f"that class or with LongformerTokenizer, not {cls.__name__}."
             )
         return tokenizer
+
+    def save_to_preset(self, preset_dir: str) -> None:
+        """Saves it into a folder, whole or not at all."""
+        with whole_folder(preset_dir) as new:
+            super().save_to_preset(new)
 
     @classmethod
     def from_hugging_face(

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
+MOST_HOLES = 1_000_000  # Ids that no token has: each takes memory too.
+LONGEST_TOKEN = 10_000  # Characters. Common ones have 200 at most.
 LISTED_PROBLEMS = 10  # An error message longer than this helps nobody.
 
 
@@ -64,11 +66,20 @@ def id_problems(tokens: Mapping[str, int], needed: Iterable[str]) -> list[str]:
         needed: special tokens that must be in it.
     """
     problems, owners = [], {}
+    most = len(tokens) + MOST_HOLES
     for token, i in tokens.items():
         if not isinstance(token, str):
             problems.append(f"token {token!r} is not a string")
-        if not isinstance(i, int) or i < 0:
+        elif len(token) > LONGEST_TOKEN:
+            start = token[:20]
+            problems.append(f"token {start!r}... has {len(token)} characters")
+        if not isinstance(i, int) or isinstance(i, bool) or i < 0:
             problems.append(f"token {token!r} has id {i!r}, not an int >= 0")
+            continue
+        if i >= most:
+            problems.append(
+                f"token {token!r} has id {i}, of {len(tokens)} tokens"
+            )
         elif i in owners:
             problems.append(f"tokens {owners[i]!r} and {token!r} share id {i}")
         owners[i] = token

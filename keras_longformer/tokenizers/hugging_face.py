@@ -205,9 +205,25 @@ def _content(value) -> str:
 
 def _token(value: Mapping, index: int = NO_ID, **defaults) -> AddedToken:
     flags = {name: value[name] for name in FLAGS if name in value}
+    wrong = [name for name, flag in flags.items() if not isinstance(flag, bool)]
+    if type(index) is not int or wrong:
+        raise ValueError(
+            "An added token must have an integer `id` and true or false as "
+            f"its flags. Received: {value!r:.300}."
+        )
     if "normalized" not in flags:  # What `AddedToken` does with the lack.
         flags["normalized"] = not flags.get("special", False)
     return AddedToken(_content(value), index, **{**flags, **defaults})
+
+
+def _added(value, index=None):
+    """An entry of `added_tokens`, or of `added_tokens_decoder` with its id."""
+    if not isinstance(value, Mapping) or value.get("content") == "":
+        raise ValueError(
+            "An added token must be an object with `content`. "
+            f"Received: {value!r:.300}."
+        )
+    return _token(value, value.get("id") if index is None else index)
 
 
 def _added_tokens(files, config, tokenizer, special, legacy):
@@ -226,9 +242,10 @@ def _added_tokens(files, config, tokenizer, special, legacy):
             found[token.content] = (token, source)
 
     for value in (tokenizer or {}).get("added_tokens") or ():
-        add(_token(value, value["id"]), "tokenizer.json")
+        add(_added(value), "tokenizer.json")
     for i, value in (config.get("added_tokens_decoder") or {}).items():
-        add(_token(value, int(i)), "tokenizer_config.json")
+        i = int(i) if i.isdecimal() else i
+        add(_added(value, i), "tokenizer_config.json")
     if legacy:
         added = _read(files, "added_tokens.json") or {}
         for content, i in added.items():

@@ -1,5 +1,7 @@
 """Which kind of tokenizer a folder's files are."""
 
+import contextlib
+import os
 from collections.abc import Mapping
 
 from keras_longformer.tokenizers.byte_pair.tokenizer import LongformerTokenizer
@@ -16,6 +18,17 @@ KINDS = (
     LongformerTokenizer,
     LongformerWordPieceTokenizer,
     LongformerSentencePieceTokenizer,
+)
+# What Python raises of files whose values are of other kinds than they are.
+UNREADABLE = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
 )
 # Files that need no tokenizer of their own, and so say nothing of its kind.
 BESIDE = (
@@ -40,11 +53,32 @@ def open_tokenizer(files: Mapping[str, str]) -> GraphTokenizer | None:
         ValueError: a broken file, or all that a folder says which would change
             ids and cannot be followed.
     """
-    for kind in KINDS:
-        tokenizer = kind.from_hugging_face(files)
-        if tokenizer is not None:
-            return tokenizer
+    with _naming(files):
+        for kind in KINDS:
+            tokenizer = kind.from_hugging_face(files)
+            if tokenizer is not None:
+                return tokenizer
     return None
+
+
+@contextlib.contextmanager
+def _naming(files):
+    """Names the files in what is said of them, whatever they hold."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        message = str(error)
+        if not isinstance(error, ValueError) or isinstance(error, UnicodeError):
+            message = f"{type(error).__name__}: {message}"
+        if any(path in message for path in files.values()):
+            raise ValueError(message) from error
+        folders = sorted({os.path.dirname(path) for path in files.values()})
+        raise ValueError(
+            f"{message}\n(While the tokenizer was opened of "
+            f"{', '.join(sorted(files))} in '{', '.join(folders)}'.)"
+        ) from error
 
 
 def no_tokenizer(source: str, files: Mapping[str, str]) -> str:

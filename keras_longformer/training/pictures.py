@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 
+from keras_longformer.unfinished import whole_file
+
 GREY, BLUE, RED = "#8c8c8c", "#2b6cb0", "#c05640"
 
 
@@ -27,9 +29,8 @@ def new_figure(size: tuple[float, float]):
 
 def write(figure, path: str | os.PathLike) -> None:
     """Writes a figure as PNG, whole or not at all."""
-    temporary = f"{os.fspath(path)}.tmp"
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
 
 
 def save(draw: Callable, title: str, path: str) -> None:

@@ -19,10 +19,15 @@ import tensorflow as tf
 
 from keras_longformer.training.distribution import agree
 from keras_longformer.training.distribution import is_chief
+from keras_longformer.unfinished import place
+from keras_longformer.unfinished import remove
+from keras_longformer.unfinished import to_disk
+from keras_longformer.weights.bundle import check_bundle
+from keras_longformer.weights.files import check_inside
+from keras_longformer.weights.files import read_json
 
 _PREFIX = "state-"
 _BROKEN = "broken-"
-_UNFINISHED = "unfinished-"
 _FACTS = "facts.json"
 _SIZES = "bytes of files"
 
@@ -119,21 +124,12 @@ class TrainingStates:
             return
         found = self.found()
         number = 1 + (_number(found[0]) if found else 0)
-        temporary = self.folder / f"{_UNFINISHED}{number:06}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(f"{_UNFINISHED}*"):
-                shutil.rmtree(left)
-            temporary.mkdir()
-            _checkpoint(model).write(str(temporary / "variables"))
-            sizes = {x.name: x.stat().st_size for x in temporary.iterdir()}
-            (temporary / _FACTS).write_text(
-                json.dumps({**facts, "step": step, _SIZES: sizes}), "utf-8"
-            )
-            _to_disk(temporary)
-            os.rename(temporary, self.folder / f"{_PREFIX}{number:06}")
+            with place(self.folder) as new:
+                _write(model, {**facts, "step": step}, pathlib.Path(new))
+                os.rename(new, self.folder / f"{_PREFIX}{number:06}")
         except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             kept = f"'{found[0]}' is the last one" if found else "there is none"
             raise NotSavedError(
                 f"No state could be saved after batch {step:,} in "
@@ -141,9 +137,7 @@ class TrainingStates:
                 f"{_first_line(error)}; {kept}."
             ) from error
         for path in found[self.keep - 1 :]:
-            # Not the name of a state while half of it is gone.
-            os.rename(path, temporary)
-            shutil.rmtree(temporary)
+            remove(path)
 
     def restore(self, model: keras.Model) -> dict | None:
         """Gives a model the newest state that is whole.
@@ -172,13 +166,14 @@ class TrainingStates:
         return facts
 
     def _restore(self, model):
-        broken = []
+        broken, reasons = [], []
         for path in self.found():
             try:
                 facts = _read(path, model)
             except BrokenStateError as error:
                 print(f"Passing over a state: {error}", file=sys.stderr)
                 broken.append(path)
+                reasons.append(f"\n  {error}")
                 continue
             if is_chief(model.distribute_strategy):
                 for other in broken:
@@ -188,6 +183,7 @@ class TrainingStates:
             raise BrokenStateError(
                 f"None of the {len(broken)} states in '{self.folder}' is "
                 "whole. Delete that folder to begin from the start."
+                + "".join(reasons[:5])
             )
         return None
 
@@ -248,12 +244,17 @@ def _read(path, model):
     """Gives a model one state, and returns its facts."""
     facts = _read_facts(path)
     checkpoint = _checkpoint(model)
+    prefix = str(path / "variables")
     try:
-        status = checkpoint.read(str(path / "variables"))
+        check_bundle(prefix)
+    except ValueError as error:
+        raise BrokenStateError(str(error)) from error
+    try:
+        status = checkpoint.read(prefix)
         status.assert_consumed()
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, IndexError, RuntimeError) as error:
         raise BrokenStateError(
-            f"'{path}' cannot be read: {_first_line(error)}"
+            f"'{prefix}.*' cannot be read: {_first_line(error)}"
         ) from error
     except (AssertionError, ValueError) as error:
         raise ValueError(
@@ -266,18 +267,36 @@ def _read(path, model):
 def _read_facts(path):
     """Returns the facts of a state whose files are as long as they were."""
     try:
-        facts = json.loads((path / _FACTS).read_text("utf-8"))
-        for name, size in facts.pop(_SIZES, {}).items():
-            found = (path / name).stat().st_size
-            if found != size:
-                raise BrokenStateError(
-                    f"'{path / name}' has {found:,} bytes of {size:,}."
-                )
-    except (OSError, ValueError, AttributeError) as error:
-        if isinstance(error, BrokenStateError):
-            raise
-        raise BrokenStateError(f"'{path}' cannot be read: {error}") from error
+        for file in path.iterdir():
+            check_inside(str(file), str(path))
+        facts = read_json(path / _FACTS)
+        sizes = facts.pop(_SIZES, {})
+        if not isinstance(sizes, dict):
+            raise ValueError(f"`{_SIZES}` is {sizes!r:.100}")
+        step = facts.get("step")
+        if type(step) is not int or not 0 <= step < 2**63:
+            raise ValueError(f"`step` is {step!r:.100}")
+    except (OSError, ValueError) as error:
+        raise BrokenStateError(
+            f"'{path / _FACTS}' cannot be read: {error}"
+        ) from error
+    for name, size in sizes.items():
+        file = path / name
+        is_plain = file.parent == path and "\0" not in name
+        found = file.stat().st_size if is_plain and file.is_file() else None
+        if type(size) is not int or found != size:
+            raise BrokenStateError(
+                f"'{path / _FACTS}' says that {name!r:.200} has {size!r:.100} "
+                f"bytes; it has {found}."
+            )
     return facts
+
+
+def _write(model, facts, folder):
+    _checkpoint(model).write(str(folder / "variables"))
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    (folder / _FACTS).write_text(json.dumps({**facts, _SIZES: sizes}), "utf-8")
+    to_disk(folder)
 
 
 def _checkpoint(model):
@@ -288,16 +307,6 @@ def _checkpoint(model):
     return tf.train.Checkpoint(
         variables=[variable.value for variable in variables]
     )
-
-
-def _to_disk(folder):
-    """Waits until a folder's files are on the disk, not in memory alone."""
-    for path in [*folder.iterdir(), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _free(folder):

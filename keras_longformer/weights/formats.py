@@ -37,6 +37,7 @@ BROKEN_H5 = (
     TypeError,
     ValueError,
 )
+MOST_GROUPS = 10_000  # A layer of an encoder has about 30.
 LONGEST_NAME = 1000  # Characters. BERT's longest is of about 100.
 
 
@@ -171,6 +172,39 @@ def _check_dataset(name, dataset, most):
             f"{name} says that it has the shape {dataset.shape}, "
             f"{dataset.nbytes:,} bytes, and the file has {most:,}"
         )
+
+
+def check_links(path: str) -> None:
+    """Raises `ValueError` for an HDF5 file with links or cycles of groups.
+
+    `read_h5` passes over links, and others do not.
+    """
+    import h5py
+
+    def check(file):
+        waiting = [("", file)]
+        for place, group in waiting:
+            for name in group:
+                place_of_name = f"{place}/{name}"
+                link = group.get(name, getlink=True)
+                if not isinstance(link, h5py.HardLink):
+                    raise ValueError(
+                        f"{place_of_name} is a link, which is not followed: "
+                        "it may lead to another file"
+                    )
+                if isinstance(group[name], h5py.Group):
+                    waiting.append((place_of_name, group[name]))
+            if len(waiting) > MOST_GROUPS:
+                raise ValueError(
+                    f"it has more than {MOST_GROUPS:,} groups, or one lies "
+                    "within itself"
+                )
+
+    try:
+        with h5py.File(path, "r") as file:
+            check(file)
+    except BROKEN_H5 as error:
+        raise _broken(path, "HDF5", error) from error
 
 
 def read_torch(path: str) -> LazyArrays:

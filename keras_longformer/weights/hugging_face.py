@@ -2,12 +2,14 @@
 
 import json
 import os
-import tempfile
 import warnings
 
 import keras
 import numpy as np
 
+from keras_longformer.unfinished import whole_folder
+from keras_longformer.unfinished import write_bytes
+from keras_longformer.unfinished import write_text
 from keras_longformer.weights import names
 from keras_longformer.weights import readers
 from keras_longformer.weights.adapted import check_not_quantized
@@ -96,8 +98,8 @@ def save_hugging_face(
 
     `config.json`, `model.safetensors` (float32) and, if the model has a
     preprocessor with a tokenizer, `vocab.json`, `merges.txt`,
-    `tokenizer_config.json` and `special_tokens_map.json`. Each file is written
-    under a temporary name and renamed, so none is ever half there.
+    `tokenizer_config.json` and `special_tokens_map.json`. They are there all
+    together or not at all.
 
     All weights are written as they are, LoRA's adapters merged into what they
     adapt. A model that counts positions by the
@@ -134,8 +136,6 @@ def save_hugging_face(
         "longformer-reviews")
     ```
     """
-    from safetensors.numpy import save_file
-
     check_not_quantized(model, "`save_hugging_face`, which writes float32")
     # A task says what its head is, or that there is no such class.
     is_task = hasattr(model, "hugging_face_config")
@@ -176,18 +176,26 @@ def save_hugging_face(
         head_modules=head_modules,
         prefix=f"{family.prefixes[0]}." if head_modules else "",
     )
-    os.makedirs(folder, exist_ok=True)
+    files = {}
     if tokenizer is not None:
         files = tokenizer.hugging_face_files(keywords["max_sequence_length"])
-        for name, content in files.items():
-            write = _write_text if isinstance(content, str) else _write_bytes
-            _write(folder, name, lambda p, w=write, c=content: w(p, c))
-    _write(
-        folder,
-        "model.safetensors",
-        lambda path: save_file(arrays, path, metadata={"format": "pt"}),
+    files["config.json"] = (
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     )
-    _write_json(folder, "config.json", config)
+    with whole_folder(folder, last=["config.json"]) as new:
+        for name, content in files.items():
+            write = write_text if isinstance(content, str) else write_bytes
+            write(os.path.join(new, name), content)
+        _save_arrays(arrays, os.path.join(new, "model.safetensors"))
+
+
+def _save_arrays(arrays, path):
+    from safetensors.numpy import save_file
+
+    write_bytes(path, b"")
+    mode = os.stat(path).st_mode
+    save_file(arrays, path, metadata={"format": "pt"})
+    os.chmod(path, mode)  # `save_file` lets only the owner read.
 
 
 def _weights(model, family, num_layers, head_modules):
@@ -220,31 +228,3 @@ def _special_token_ids(tokenizer):
     if start is None or end is None:
         return {}
     return {"bos_token_id": start, "eos_token_id": end, "sep_token_id": end}
-
-
-def _write_json(folder, name, content):
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    _write(folder, name, lambda path: _write_text(path, text))
-
-
-def _write_text(path, text):
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-
-
-def _write_bytes(path, content):
-    with open(path, "wb") as file:
-        file.write(content)
-
-
-def _write(folder, name, write):
-    """Calls `write` with a temporary path, which becomes `name` after it."""
-    descriptor, path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    os.close(descriptor)
-    try:
-        write(path)
-        os.chmod(path, 0o644)  # `mkstemp` lets only the owner read.
-        os.replace(path, os.path.join(folder, name))
-    except BaseException:
-        os.unlink(path)
-        raise

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.unfinished import whole_folder
 from keras_longformer.weights import names
 from keras_longformer.weights.assign import weights_by_name
 from keras_longformer.weights.families import model_garden as family
@@ -269,16 +269,12 @@ def _parameters(keywords, arrays, global_attention_size):
 
 
 def _write(roots, texts, folder):
-    """Writes all files beside the old ones, then renames them."""
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{NAME}.", dir=folder) as new:
+    """Writes all files, whole or not at all."""
+    # The one that is read last names the rest.
+    with whole_folder(folder, last=["checkpoint"]) as new:
         tf.train.Checkpoint(**roots).write(os.path.join(new, NAME))
-        # The one that is read last names the rest.
         texts["checkpoint"] = f'model_checkpoint_path: "{NAME}"\n'
-        written = sorted(os.listdir(new), reverse=True)
         for name, content in texts.items():
             content = content.encode() if isinstance(content, str) else content
             with open(os.path.join(new, name), "wb") as file:
                 file.write(content)
-        for name in [*written, *texts]:
-            os.replace(os.path.join(new, name), os.path.join(folder, name))

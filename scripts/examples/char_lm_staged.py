@@ -196,19 +196,17 @@ def run(
 def write(done: dict, folder: str) -> None:
     """Writes the page, the numbers and the picture, each whole or not."""
     from keras_longformer.training import pictures
-    from keras_longformer.training import writing
+    from keras_longformer.unfinished import write_text
 
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    writing.write_text(
-        str(path / f"{NAME}.json"), json.dumps(done, indent=1) + "\n"
-    )
+    write_text(str(path / f"{NAME}.json"), json.dumps(done, indent=1) + "\n")
     pictures.save(
         lambda figure: draw(figure, done),
         "Training in phases, and in one, at equal compute",
         str(path / f"{NAME}.png"),
     )
-    writing.write_text(str(path / f"{NAME}.md"), page(done))
+    write_text(str(path / f"{NAME}.md"), page(done))
 
 
 def page(done: dict) -> str:

@@ -8,9 +8,9 @@ Functions and classes of the standard library and of `--packages` whose source
 has 1,000 characters or more, and the first sentence of their docstrings: what
 people wrote. Parted by files. For each seed two models of one size (2 and 2
 layers, width 192, a byte-pair tokenizer of 4,096 made here), each trained
-for `--minutes`: one reads up to `--tokens` tokens, one is cut to `--short`.
-Beside them, what needs no model: the name, split into words. ROUGE is of what
-was held out, greedy. The first model is then exported and asked.
+for `--minutes` of CPU time: one reads up to `--tokens` tokens, one is cut to
+`--short`. Beside them, what needs no model: the name, split into words. ROUGE
+is of what was held out, greedy. The first model is then exported and asked.
 
 A model of this size that has seen a few thousand examples writes in the style
 of docstrings and guesses their subject from names: this shows that training,
@@ -103,10 +103,10 @@ class Minutes(keras.callbacks.Callback):
 
     def __init__(self, minutes):
         super().__init__()
-        self.end = time.monotonic() + 60 * minutes
+        self.end = time.process_time() + 60 * minutes
 
     def on_train_batch_end(self, batch, logs=None):
-        self.model.stop_training = time.monotonic() >= self.end
+        self.model.stop_training = time.process_time() >= self.end
 
 
 def make(tokenizer, tokens, seed):
@@ -198,8 +198,8 @@ def main():
         "# Docstrings of Python",
         "",
         f"{len(pairs):,} functions and classes to train on, {len(test)} held "
-        f"out. {given.minutes:g} minutes each. Exported, it says what "
-        f"`generate` says: {same}.",
+        f"out. {given.minutes:g} minutes of CPU time each. Exported, it says "
+        f"what `generate` says: {same}.",
         "",
         "| | updates | ROUGE-1 | ROUGE-2 | ROUGE-L |",
         "|---|---|---|---|---|",

@@ -23,6 +23,7 @@ from keras_longformer.pretrain.measure import Measured
 from keras_longformer.tasks.masked_lm.metrics import masked_blocks
 from keras_longformer.training.corpus.prepare import prepare_corpus
 from keras_longformer.training.corpus.records import Corpus
+from keras_longformer.unfinished import whole_folder
 
 HELD_OUT = 0.1  # Of each file, its last part.
 
@@ -215,8 +216,8 @@ def train_short(settings, made, folder, seed):
         mask_selection_rate=settings.short_selection_rate,
     )
     model = klf.LongformerMaskedLM.from_preset(trained)
-    masked_lms.save_as_roberta(model, f"{roberta}.unfinished")
-    os.rename(f"{roberta}.unfinished", roberta)
+    with whole_folder(roberta) as new:
+        masked_lms.save_as_roberta(model, new)
     return roberta
 
 

@@ -1,7 +1,6 @@
 """What the small models of these examples are made and trained with."""
 
 import json
-import os
 import pathlib
 
 import keras
@@ -9,6 +8,8 @@ import numpy as np
 
 import keras_longformer as klf
 from keras_longformer.training.schedules import WarmupPolynomialDecay
+from keras_longformer.unfinished import whole_file
+from keras_longformer.unfinished import write_text
 
 SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 ROBERTA_WIDTH = 768  # That of roberta-base, for which its 0.02 was chosen.
@@ -81,9 +82,7 @@ def optimizer(peak: float, steps: int) -> keras.optimizers.Optimizer:
 
 def write(path: str | pathlib.Path, text: str) -> None:
     """Writes a text, whole or not at all."""
-    temporary = f"{path}.tmp"
-    pathlib.Path(temporary).write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, text)
 
 
 def new_figure(**options):
@@ -100,10 +99,9 @@ def save_figure(figure, path: str | pathlib.Path) -> None:
     """Writes a PNG, whole or not at all."""
     from matplotlib import pyplot
 
-    temporary = f"{path}.tmp"
-    figure.savefig(temporary, format="png", dpi=150)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=150)
     pyplot.close(figure)
-    os.replace(temporary, path)
 
 
 def table(header: list, rows: list[list]) -> str:

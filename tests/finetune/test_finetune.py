@@ -61,7 +61,7 @@ def check_files(output, outcome, count):
     assert len(lines) == count
     assert len(np.unique(image.imread(output / "report.png"))) > 2
     assert list((output / "tensorboard").glob("**/events*"))
-    unfinished = ("**/*.tmp", "unfinished*", "running.json")
+    unfinished = ("**/.unfinished*", "running.json")
     assert not [path for name in unfinished for path in output.glob(name)]
 
 

@@ -42,13 +42,23 @@ def checkpoint(folder):
 
 
 def tokenizer(folder):
+    import tensorflow as tf
+
     from keras_longformer.tokenizers import open_tokenizer
+    from keras_longformer.tokenizers.opening import no_tokenizer
     from keras_longformer.weights.texts import tokenizer_files
 
-    opened = open_tokenizer(tokenizer_files(folder))
+    files = tokenizer_files(folder)
+    opened = open_tokenizer(files)
     if opened is None:
-        raise ValueError(f"'{folder}' has no tokenizer that is known.")
-    ids = opened(["Hello good bad <mask> é [CLS] 日本 fi\n", ""])
+        raise ValueError(
+            no_tokenizer(f"{folder}/{min(files, default='')}", files)
+        )
+    tf.config.run_functions_eagerly(True)  # Most of its time is tracing.
+    try:
+        ids = opened(["Hello good bad <mask> é [CLS] 日本 fi\n", ""])
+    finally:
+        tf.config.run_functions_eagerly(False)
     return _digest(ids.to_list() if hasattr(ids, "to_list") else ids)
 
 
@@ -64,7 +74,10 @@ def records(folder):
     from keras_longformer.data.model_garden import read_records
 
     rows = read_records(
-        os.path.join(folder, "rows.tfrecord"), "classification", batch_size=2
+        os.path.join(folder, "rows.tfrecord"),
+        "classification",
+        pad_token_id=1,
+        batch_size=2,
     )
     return _digest(
         *(x.numpy() for batch in rows for x in [*batch[0].values(), batch[1]])

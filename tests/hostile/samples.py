@@ -198,3 +198,26 @@ def parameters(sample):
     ):
         content = content.encode() if isinstance(content, str) else content
         yield mutation.changed(sample, file, content, kind, "", want)
+
+
+def _longformer():
+    return golden(
+        "longformer-base", "config.json", "model.safetensors", "tf_model.h5"
+    )
+
+
+def _garden():
+    names = ("ckpt-5.data-00000-of-00001", "ckpt-5.index", "params.yaml")
+    return golden("model_garden/longformer", *names)
+
+
+def _vocabulary():
+    return {"vocab.json": b"{}"}
+
+
+# Good files that lie outside of what is opened, by source.
+OUTSIDE = {
+    "checkpoints": (_longformer,),
+    "model_garden": (_garden,),
+    "tokenizers": (_vocabulary,),
+}

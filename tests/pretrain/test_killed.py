@@ -90,7 +90,7 @@ def test_reports(whole, inputs):
     assert "Attention by `" in report
     assert len(np.unique(image.imread(whole / "report.png"))) > 2
     assert list((whole / "tensorboard" / "train").glob("events*"))
-    unfinished = ("**/*.tmp", "**/unfinished*", "running.json")
+    unfinished = ("**/.unfinished*", "running.json")
     assert not [path for name in unfinished for path in whole.glob(name)]
     assert len(states_of(whole).found()) == 2
     # So that what goes on computes the same.
@@ -132,7 +132,7 @@ def test_killed_at_many_moments(inputs, tmp_path, more):
         time.sleep(generator.random() * 0.3)
         if process.poll() is not None:
             break
-        writing += bool(list((output / "state").glob("unfinished*")))
+        writing += bool(list((output / "state").glob(".unfinished*")))
         kill(process)
         kills += 1
     assert process.wait() == 0

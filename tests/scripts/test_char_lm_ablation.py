@@ -130,7 +130,7 @@ def test_writes_and_goes_on(tmp_path, monkeypatch, capsys):
     assert drawn == [folder / "char_lm_ablation.png"] * 8
     draw(second, drawn[0])
     assert drawn[0].stat().st_size > 10_000
-    assert not list(folder.glob("*.tmp"))
+    assert not list(folder.glob(".unfinished*"))
     trained.clear()
     with pytest.raises(SystemExit, match="trainings of other settings"):
         run("--width", "32")

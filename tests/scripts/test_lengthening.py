@@ -50,7 +50,7 @@ def test_writes_table_numbers_and_picture(tmp_path):
     found = json.loads((tmp_path / "table5.json").read_text())
     assert len(found["bits_per_token"]["random positions"]) == 3
     assert (tmp_path / "table5.png").stat().st_size > 10_000
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob(".unfinished*"))
     report.write(results(1), tmp_path)  # No spread of one.
     assert "±" not in (tmp_path / "table5.md").read_text()
 

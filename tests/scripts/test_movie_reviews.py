@@ -68,7 +68,7 @@ def test_runs_from_end_to_end(script, archive, tmp_path):
     }
     assert "| 300 |" in (output / "report.md").read_text()
     assert (output / "movie_reviews.png").stat().st_size > 5_000
-    assert not list(output.glob("*.tmp"))
+    assert not list(output.glob(".unfinished*"))
 
 
 def test_refuses_another_zip(script, tmp_path):

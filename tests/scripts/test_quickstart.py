@@ -31,7 +31,7 @@ def test_runs_from_end_to_end(tmp_path, capsys):
     config = json.loads((tmp_path / "roberta" / "config.json").read_text())
     assert config["model_type"] == "roberta"
     assert "attention_window" not in config
-    assert not list(tmp_path.glob("**/*.tmp"))
+    assert not list(tmp_path.glob("**/.unfinished*"))
 
 
 def test_splits_files_and_always_alike():

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_longformer.tasks.by_length import padded_widths
 from keras_longformer.tasks.by_length import shuffled_batches
+from keras_longformer.tasks.by_length import shuffled_order
 from keras_longformer.tasks.by_length import token_batches
 from keras_longformer.tasks.examples import Examples
 from tests.tasks import small
@@ -147,3 +148,19 @@ def test_what_cannot_be_is_refused():
     classifier.preprocessor = None
     with pytest.raises(ValueError, match="no preprocessor"):
         classifier.predict({}, tokens_per_batch=1024)
+
+
+@pytest.mark.parametrize("num", [0, 1, 7, 1003])
+def test_order_that_follows_from_a_seed(num):
+    lengths = np.random.default_rng(0).integers(10, 20000, num)
+    order = shuffled_order(lengths, 8, [3, 1])
+    assert sorted(order) == [*range(num)]
+    np.testing.assert_array_equal(order, shuffled_order(lengths, 8, [3, 1]))
+    if num > 100:
+        assert (order != shuffled_order(lengths, 8, [3, 2])).mean() > 0.9
+        batches = lengths[order[: num // 8 * 8]].reshape(-1, 8)
+        # Of what the batches are padded to, little is padding.
+        assert batches.max(1).sum() * 8 < 1.1 * batches.sum()
+        assert (
+            np.abs(np.corrcoef(batches.max(1), range(len(batches)))[0, 1]) < 0.3
+        )

@@ -96,7 +96,7 @@ def test_keeps_the_newest_state_only(tmp_path):
 def test_half_a_state_is_none(tmp_path):
     states, model = TrainingStates(str(tmp_path)), make()
     states.save(model, 2, {"is": "whole"})
-    (tmp_path / "unfinished-000002").mkdir()
+    (tmp_path / ".unfinished-k3v9x2" / "new").mkdir(parents=True)
     assert states.restore(model)["is"] == "whole"
 
 

@@ -11,6 +11,7 @@ from keras_longformer.data.model_garden.features import OLD_NAMES
 from keras_longformer.data.model_garden.features import PREDICTIONS
 from keras_longformer.data.model_garden.features import TOKENS
 from keras_longformer.data.model_garden.features import check_kind
+from keras_longformer.unfinished import whole_file
 
 
 def write_records(
@@ -65,7 +66,7 @@ def write_records(
     if kind == "tagging":
         fillers["label_ids"] = -1
     count = 0
-    with tf.io.TFRecordWriter(path) as writer:
+    with whole_file(path) as new, tf.io.TFRecordWriter(new) as writer:
         for batch in batches:
             for features in FEATURES[kind](*_as_numpy(batch)):
                 if next_sentence_label is not None:

@@ -10,6 +10,8 @@ import re
 import sys
 import unicodedata
 
+from keras_longformer.unfinished import write_text
+
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
 _QUOTES = dict.fromkeys(map(ord, "‘’´`ʼ"), "'") | dict.fromkeys(
     map(ord, "“”„«»"), '"'
@@ -213,8 +215,5 @@ def convert(
             f"Nothing of '{questions}' can be used: {converter.counts}. Are "
             "--wikipedia and --web the folders of its evidence?"
         )
-    temporary = f"{output}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump({"version": "1.1", "data": articles}, file)
-    os.replace(temporary, output)
+    write_text(output, json.dumps({"version": "1.1", "data": articles}))
     return converter.counts

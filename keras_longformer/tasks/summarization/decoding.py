@@ -87,6 +87,11 @@ def search(task, inputs, stop_token_ids):
 
     Scores are those of a `BeamSearch`; of KerasHub's samplers, `None`.
     """
+    start = None
+    if getattr(task.sampler, "max_seconds", None) is not None:
+        start = tf.timestamp()
+        with tf.control_dependencies([start]):
+            inputs = {name: tf.identity(x) for name, x in inputs.items()}
     decoder = Decoder(task.backbone, task.logits, inputs)
     prompt = tf.cast(inputs["decoder_token_ids"], tf.int32)
     mask = tf.cast(inputs["decoder_padding_mask"], tf.bool)
@@ -110,6 +115,7 @@ def search(task, inputs, stop_token_ids):
             mask,
             stop_token_ids,
             task.backbone.pad_token_id,
+            start,
         )
 
     def next(prompt, cache, index):

@@ -35,6 +35,9 @@ class BeamSearch(keras_hub.samplers.Sampler):
             `</s>`, included.
         forced_bos_token_id: int, the token after the first, or `None`.
         forced_eos_token_id: int, the token at `max_length`, or `None`.
+        max_seconds: float, after which a batch ends with what it has, as by
+            transformers' `max_time`; `None` for any. It is looked at after
+            each token; reading the documents counts.
 
     Raises:
         ValueError: an argument that cannot be.
@@ -56,6 +59,7 @@ class BeamSearch(keras_hub.samplers.Sampler):
         min_length=0,
         forced_bos_token_id=None,
         forced_eos_token_id=None,
+        max_seconds=None,
     ):
         super().__init__()
         for name, value, least in (
@@ -73,6 +77,11 @@ class BeamSearch(keras_hub.samplers.Sampler):
                 f"`early_stopping` must be one of {EARLY_STOPPING}. "
                 f"Received: early_stopping={early_stopping!r}"
             )
+        if max_seconds is not None and not max_seconds > 0:
+            raise ValueError(
+                "`max_seconds` must be above 0, or `None`. "
+                f"Received: max_seconds={max_seconds!r}"
+            )
         self.num_beams = num_beams
         self.length_penalty = length_penalty
         self.early_stopping = early_stopping
@@ -80,6 +89,7 @@ class BeamSearch(keras_hub.samplers.Sampler):
         self.min_length = min_length
         self.forced_bos_token_id = forced_bos_token_id
         self.forced_eos_token_id = forced_eos_token_id
+        self.max_seconds = max_seconds
 
     def __call__(self, next, prompt, **kwargs):
         raise ValueError(
@@ -87,7 +97,16 @@ class BeamSearch(keras_hub.samplers.Sampler):
             "as rows. For other models take `keras_hub.samplers.BeamSampler`."
         )
 
-    def search(self, step, state, prompt, mask, stop_token_ids, pad_token_id):
+    def search(
+        self,
+        step,
+        state,
+        prompt,
+        mask,
+        stop_token_ids,
+        pad_token_id,
+        begun=None,
+    ):
         """Fills rows, as a graph of one loop.
 
         Args:
@@ -100,18 +119,27 @@ class BeamSearch(keras_hub.samplers.Sampler):
             mask: bool `(b, n)`, `True` at the beginnings' tokens.
             stop_token_ids: ints, which end a row, or `None`.
             pad_token_id: int, what stands behind the end.
+            begun: float64 scalar, the `tf.timestamp` that `max_seconds` counts
+                from; `None` without.
 
         Returns:
             int32 `(b, n)`, and float32 `(b,)`: the score; of greedy search,
             the sum of its tokens' `log p`.
         """
         stops = [int(i) for i in stop_token_ids or ()]
-        args = step, state, prompt, mask, stops, pad_token_id
+        args = step, state, prompt, mask, stops, pad_token_id, begun
         return (
             self._greedy(*args) if self.num_beams == 1 else self._beams(*args)
         )
 
-    def _greedy(self, step, state, prompt, mask, stops, pad):
+    def _is_late(self, begun, *after):
+        """Returns bool scalar: time is up once `after` are computed."""
+        if self.max_seconds is None:
+            return tf.constant(False)
+        with tf.control_dependencies(after):
+            return tf.timestamp() - begun >= self.max_seconds
+
+    def _greedy(self, step, state, prompt, mask, stops, pad, begun):
         b, n = tf.shape(prompt)[0], tf.shape(prompt)[1]
         ancestry = tf.zeros([b, 1, n], tf.int32)
 
@@ -132,6 +160,7 @@ class BeamSearch(keras_hub.samplers.Sampler):
             said = tf.gather(scores[:, 0], token, batch_dims=1)
             total += tf.where(done | is_prompt, 0.0, said)
             done |= ~is_prompt & _is_one_of(token, stops)
+            done |= self._is_late(begun, token)
             sequences = _written(sequences[:, None], token[:, None], length)
             return sequences[:, 0], state, length + 1, done, total
 
@@ -149,7 +178,7 @@ class BeamSearch(keras_hub.samplers.Sampler):
         )
         return sequences, total
 
-    def _beams(self, step, state, prompt, mask, stops, pad):
+    def _beams(self, step, state, prompt, mask, stops, pad, begun):
         b, n = tf.shape(prompt)[0], tf.shape(prompt)[1]
         beams = self.num_beams
         keep = max(2, 1 + len(stops)) * beams
@@ -200,6 +229,7 @@ class BeamSearch(keras_hub.samplers.Sampler):
             ids = _written(tf.gather(ids, beam, batch_dims=1), token, length)
             ends = _is_one_of(token, stops) & ~is_prompt[:, None]
             ends |= length + 1 >= n
+            ends |= self._is_late(begun, top)
             # Those that go on.
             on = tf.where(ends, top + WORST, top)
             on, chosen = tf.math.top_k(on, beams)
@@ -288,6 +318,7 @@ class BeamSearch(keras_hub.samplers.Sampler):
             "min_length": self.min_length,
             "forced_bos_token_id": self.forced_bos_token_id,
             "forced_eos_token_id": self.forced_eos_token_id,
+            "max_seconds": self.max_seconds,
         }
 
 

@@ -20,9 +20,12 @@ from keras_longformer.tokenizers.byte_pair.special_tokens import MASK
 from keras_longformer.tokenizers.byte_pair.special_tokens import PAD
 from keras_longformer.tokenizers.byte_pair.special_tokens import START
 from keras_longformer.tokenizers.byte_pair.special_tokens import UNKNOWN
+from keras_longformer.tokenizers.byte_pair.vocabulary import NO_VOCABULARY
 from keras_longformer.tokenizers.file_parts import as_json
 from keras_longformer.tokenizers.file_parts import decoder_tokens
+from keras_longformer.tokenizers.file_parts import id_problems
 from keras_longformer.tokenizers.file_parts import listed_tokens
+from keras_longformer.tokenizers.file_parts import raise_if_any
 from keras_longformer.tokenizers.file_parts import side_problems
 from keras_longformer.tokenizers.file_parts import special_tokens_map
 from keras_longformer.tokenizers.hugging_face import TokenizerFolder
@@ -87,7 +90,12 @@ def read_files(files: Mapping[str, str]) -> dict | None:
     if folder.tokenizer is not None:
         if model.get("type", "BPE") != "BPE" or "merges" not in model:
             return None
-        vocabulary, merges = model["vocab"], _pairs(model["merges"])
+        vocabulary, merges = model.get("vocab"), _pairs(model["merges"])
+        if not isinstance(vocabulary, dict):
+            raise ValueError(
+                "tokenizer.json: `model.vocab` must be an object from token "
+                f"to id, not {vocabulary!r:.100}."
+            )
         problems = refusals.text_problems(folder.tokenizer)
         problems += refusals.model_problems(model)
         if has_slow_files:
@@ -97,6 +105,7 @@ def read_files(files: Mapping[str, str]) -> dict | None:
         merges, problems = _read_merges(files, folder)
     else:
         return None
+    raise_if_any(id_problems(vocabulary, ()), NO_VOCABULARY)
     problems += side_problems(folder.config, folder.tokenizer)
     arguments, more = _special(folder, vocabulary)
     problems += more
@@ -306,7 +315,7 @@ def _disagreements(files, vocabulary, merges):
         if vocabulary.get(token) != other.get(token)
     ]
     lines, _ = _lines_of_merges(files)
-    theirs = _pairs(line for line in lines if line)
+    theirs = _pairs([line for line in lines if line])
     if merges != theirs:
         at = next(
             (
@@ -339,18 +348,37 @@ def _read_merges(files, folder):
             "merges.txt: its last line has no line end, so transformers drops "
             f"the merge {lines[-1]!r}"
         )
-    return _pairs(line for line in lines if line), problems
+    if not any(lines):
+        problems.append("merges.txt: it holds no merge")
+    return _pairs([line for line in lines if line]), problems
 
 
 def _lines_of_merges(files):
-    with open(files["merges.txt"], encoding="utf-8") as file:
-        lines = file.read().split("\n")
+    path = files["merges.txt"]
+    with open(path, encoding="utf-8") as file:
+        try:
+            lines = file.read().split("\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"'{path}' is not UTF-8: {error}.") from error
+    if lines[0].startswith("\ufeff"):
+        raise ValueError(
+            f"'{path}' begins with a byte-order mark, which its first merge "
+            "would have: save it as UTF-8 without one."
+        )
     has_version = lines[0].startswith("#version")
     return lines[has_version:], has_version
 
 
 def _pairs(merges):
     """Newer files hold pairs, older ones strings."""
-    return [
-        tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges
-    ]
+    if not isinstance(merges, list):
+        raise ValueError(f"`merges` must be a list, not {merges!r:.100}.")
+    pairs = [tuple(m.split(" ")) if isinstance(m, str) else m for m in merges]
+    for number, pair in enumerate(pairs):
+        is_pair = isinstance(pair, list | tuple) and len(pair) == 2
+        if not is_pair or not all(isinstance(x, str) and x for x in pair):
+            raise ValueError(
+                f"merge {number}, {merges[number]!r:.100}, is not two tokens "
+                "with a blank between them."
+            )
+    return [tuple(pair) for pair in pairs]

@@ -18,6 +18,8 @@ HAS_LEAF = 1 << 8
 VALUE_BITS = 0x7FFFFFFF
 LABEL_BITS = 1 << 31 | 0xFF
 LONGEST_CHARACTER = 4  # bytes in UTF-8
+LONGEST_SEQUENCE = 256  # bytes; SentencePiece's own maps have at most 40
+MOST_SEQUENCES = 1_000_000  # of one length; theirs have some thousand
 
 
 class Charsmap:
@@ -42,6 +44,29 @@ class Charsmap:
             )
         self._nodes = np.frombuffer(blob, "<u4", size // 4, offset=4)
         self._results = blob[4 + size :]
+        self._check()
+
+    def _check(self):
+        """SentencePiece's library follows a trie wherever it leads."""
+        count = len(self._nodes)
+        places = np.arange(count)
+        is_value = self._nodes >> 31 != 0
+        below = places ^ _offset(self._nodes)
+        # All that a byte can lead to, which is a block of 256.
+        inside = is_value | (below | 0xFF < count)
+        leaf = np.nonzero(~is_value & (self._nodes & HAS_LEAF != 0) & inside)[0]
+        values = self._nodes[below[leaf]] & VALUE_BITS
+        is_ended = self._results.endswith(b"\0")
+        if (
+            is_value[0]  # The root, whose children all begin with.
+            or not inside.all()
+            or (values >= len(self._results)).any()
+            or (len(values) and not is_ended)
+        ):
+            raise ValueError(
+                "`precompiled_charsmap` is not SentencePiece's: its trie leads "
+                "out of it."
+            )
 
     def get(self, source: str) -> str | None:
         """Returns what exactly this sequence becomes, `None` where it is not
@@ -91,6 +116,11 @@ class Charsmap:
         while len(places):
             first = np.searchsorted(parents, places)
             counts = np.searchsorted(parents, places, side="right") - first
+            if depth > LONGEST_SEQUENCE or counts.sum() > MOST_SEQUENCES:
+                raise ValueError(
+                    "`precompiled_charsmap` is not SentencePiece's: its trie "
+                    "leads back into itself."
+                )
             within = np.arange(counts.sum()) - np.repeat(
                 np.cumsum(counts) - counts, counts
             )

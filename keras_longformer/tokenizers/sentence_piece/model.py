@@ -11,6 +11,7 @@ the one that a folder has:
   several (`offsets.py`).
 """
 
+import math
 import os
 import pathlib
 
@@ -74,7 +75,12 @@ class SentencePieceModel:
         self.types = [piece.type for piece in pieces]
         self._check(source)
         self.unknown_index = self.types.index(UNKNOWN)
-        self.charsmap = Charsmap(self.charsmap_bytes)
+        try:
+            self.charsmap = Charsmap(self.charsmap_bytes)
+        except ValueError as error:
+            raise ValueError(
+                f"The SentencePiece model {source} cannot be followed: {error}"
+            ) from error
 
     @property
     def charsmap_bytes(self) -> bytes:
@@ -157,7 +163,7 @@ class SentencePieceModel:
         return message
 
     def _check(self, source):
-        problems = []
+        problems, pieces = [], self._message.pieces
         if self.types.count(UNKNOWN) != 1:
             problems.append(
                 f"{self.types.count(UNKNOWN)} of its pieces are the unknown "
@@ -173,6 +179,11 @@ class SentencePieceModel:
             problems.append(
                 f"`byte_fallback` with {self.types.count(BYTE)} of "
                 f"{NUM_BYTES} bytes"
+            )
+        wrong = [p.piece for p in pieces if not math.isfinite(p.score)]
+        if wrong:
+            problems.append(
+                f"the scores of {len(wrong)} pieces are no numbers: {wrong[:5]}"
             )
         if problems:
             raise ValueError(

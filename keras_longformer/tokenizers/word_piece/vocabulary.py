@@ -121,6 +121,13 @@ def read_tokens(
                 f"'{path}' is not a WordPiece vocabulary, one token a line in "
                 f"UTF-8, or a JSON object from token to id: {error}."
             ) from error
+        if not tokens:
+            raise ValueError(f"'{path}' holds no token.")
+        if isinstance(tokens, list) and tokens[0].startswith("\ufeff"):
+            raise ValueError(
+                f"'{path}' begins with a byte-order mark, which its first "
+                "token would have: save it as UTF-8 without one."
+            )
     if isinstance(tokens, Mapping):
         return dict(tokens)
     if not isinstance(tokens, list | tuple):

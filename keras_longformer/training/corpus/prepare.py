@@ -27,7 +27,7 @@ from keras_longformer.training.corpus.records import shard_facts
 from keras_longformer.training.corpus.records import write_manifest
 from keras_longformer.training.lock import owned
 from keras_longformer.training.progress import Progress
-from keras_longformer.training.writing import write_text
+from keras_longformer.unfinished import write_text
 
 PREPARATION = "preparation.json"
 

@@ -17,9 +17,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.training.corpus.fingerprint import tokenizer_fingerprint
+from keras_longformer.training.corpus.manifest import MANIFEST as MANIFEST
+from keras_longformer.training.corpus.manifest import VERSION
+from keras_longformer.training.corpus.manifest import counts_path
+from keras_longformer.training.corpus.manifest import counts_problem
+from keras_longformer.training.corpus.manifest import read_counts
+from keras_longformer.training.corpus.manifest import read_manifest
+from keras_longformer.training.corpus.manifest import shard_problem
+from keras_longformer.unfinished import place
+from keras_longformer.unfinished import to_disk
+from keras_longformer.unfinished import write_text
 
-VERSION = 1
-MANIFEST = "corpus.json"
 _BATCH = 1024  # Documents that are parsed at once.
 
 
@@ -66,7 +74,7 @@ class Corpus:
             ValueError: another format, or files that do not fit together.
         """
         folder = pathlib.Path(folder)
-        facts = _read_manifest(folder / MANIFEST)
+        facts = read_manifest(folder / MANIFEST)
         shards, lengths, characters = [], [], []
         first, problems = 0, []
         for entry in facts["shards"]:
@@ -75,12 +83,15 @@ class Corpus:
                 Shard(path, entry["documents"], entry["tokens"], first)
             )
             first += entry["documents"]
-            problem = _size_problem(path, entry)
+            problem = shard_problem(path, entry)
             if problem is None:
-                with np.load(_lengths_path(path)) as counts:
-                    lengths.append(counts["token_ids"])
-                    characters.append(counts["characters"])
-                problem = _lengths_problem(path, entry, lengths[-1])
+                try:
+                    counts = read_counts(counts_path(path))
+                    lengths.append(counts[0])
+                    characters.append(counts[1])
+                    problem = counts_problem(path, entry, counts[0])
+                except ValueError as error:
+                    problem = str(error)
             if problem is not None:
                 problems.append(problem)
         if problems:
@@ -110,11 +121,11 @@ class Corpus:
             ValueError: a shard that cannot be read, by name.
         """
         shard = self.shards[index]
-        ids, sizes = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+        ids, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         try:
             with tf.device("CPU"):
                 for tokens in _parsed(shard.path):
-                    ids.append(tokens.values.numpy().astype(np.int32))
+                    ids.append(tokens.values.numpy())
                     sizes.append(tokens.row_lengths().numpy())
         except tf.errors.OpError as error:
             raise ValueError(
@@ -128,7 +139,29 @@ class Corpus:
                 f"{len(ids)} tokens, and {MANIFEST} says {shard.documents} "
                 f"and {shard.tokens}: copy or prepare it again."
             )
-        return ids, np.concatenate([[0], np.cumsum(sizes)])
+        self._check_tokens(shard, ids, sizes)
+        return ids.astype(np.int32), np.concatenate([[0], np.cumsum(sizes)])
+
+    def _check_tokens(self, shard, ids, sizes):
+        """Raises `ValueError` for what is in the records alone."""
+        problem = None
+        most = self.facts["tokenizer"]["vocabulary_size"]
+        if ids.size and not 0 <= ids.min() <= ids.max() < most:
+            problem = (
+                f"has token ids from {ids.min()} to {ids.max()}, and the "
+                f"vocabulary those below {most}"
+            )
+        first = shard.first_document
+        known = self.lengths[first : first + shard.documents]
+        if not np.array_equal(sizes, known):
+            problem = (
+                "has documents of other lengths than "
+                f"{counts_path(shard.path).name} says"
+            )
+        if problem:
+            raise ValueError(
+                f"The shard '{shard.path}' {problem}: copy or prepare it again."
+            )
 
     def check_tokenizer(self, tokenizer) -> None:
         """Raises `ValueError` where another tokenizer made the tokens."""
@@ -158,29 +191,29 @@ def write_shard(
     """
     path = pathlib.Path(path)
     lengths, characters = [], []
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    with tf.io.TFRecordWriter(str(unfinished)) as writer:
-        for ids, count in documents:
-            writer.write(_example(ids, count))
-            lengths.append(len(ids))
-            characters.append(count)
-    counts = _lengths_path(path)
-    temporary = counts.with_name(f"unfinished-{counts.name}")
-    np.savez(
-        temporary,
-        token_ids=np.array(lengths, np.int32),
-        characters=np.array(characters, np.int64),
-    )
-    os.replace(temporary, counts)
-    os.replace(unfinished, path)
+    counts = counts_path(path)
+    with place(path.parent) as new:
+        new = pathlib.Path(new)
+        with tf.io.TFRecordWriter(str(new / path.name)) as writer:
+            for ids, count in documents:
+                writer.write(_example(ids, count))
+                lengths.append(len(ids))
+                characters.append(count)
+        np.savez(
+            new / counts.name,
+            token_ids=np.array(lengths, np.int32),
+            characters=np.array(characters, np.int64),
+        )
+        to_disk(new)
+        os.replace(new / counts.name, counts)
+        os.replace(new / path.name, path)
     return shard_facts(path)
 
 
 def shard_facts(path: str | os.PathLike) -> dict:
     """Returns what `write_shard` returned of a shard that it wrote."""
     path = pathlib.Path(path)
-    with np.load(_lengths_path(path)) as counts:
-        lengths, characters = counts["token_ids"], counts["characters"]
+    lengths, characters = read_counts(counts_path(path))
     return {
         "name": path.name,
         "documents": len(lengths),
@@ -223,10 +256,7 @@ def write_manifest(
         "left_out": left_out or {},
         "shards": shards,
     }
-    path = pathlib.Path(folder) / MANIFEST
-    unfinished = path.with_name(f"unfinished-{MANIFEST}")
-    unfinished.write_text(json.dumps(facts, indent=1), "utf-8")
-    os.replace(unfinished, path)
+    write_text(pathlib.Path(folder) / MANIFEST, json.dumps(facts, indent=1))
 
 
 def _example(ids, characters):
@@ -256,43 +286,3 @@ def _parsed(path):
         lambda batch: tf.io.parse_example(batch, feature)["token_ids"],
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-
-
-def _lengths_path(path):
-    return path.with_name(path.name.removesuffix(".tfrecord") + ".lengths.npz")
-
-
-def _read_manifest(path):
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"'{path.parent}' is no corpus: it has no {MANIFEST}. Prepare one "
-            "from texts with `keras-longformer prepare-corpus`."
-        )
-    facts = json.loads(path.read_text("utf-8"))
-    if facts.get("version") != VERSION:
-        raise ValueError(
-            f"'{path}' has the format version {facts.get('version')!r}, and "
-            f"this package reads {VERSION}. Prepare the texts again."
-        )
-    return facts
-
-
-def _size_problem(path, entry):
-    for file in (path, _lengths_path(path)):
-        if not file.is_file():
-            return f"{file.name} is missing"
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        return f"{path.name} has {size} bytes, not {entry['bytes']}"
-    return None
-
-
-def _lengths_problem(path, entry, lengths):
-    found = len(lengths), int(lengths.sum(dtype=np.int64))
-    if found != (entry["documents"], entry["tokens"]):
-        return (
-            f"{_lengths_path(path).name} is of {found[0]} documents and "
-            f"{found[1]} tokens, not {entry['documents']} and "
-            f"{entry['tokens']}"
-        )
-    return None

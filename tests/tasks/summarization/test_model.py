@@ -104,9 +104,32 @@ def test_no_beam_changes_another(fitted):
     assert together[2] == fitted.generate(DOCUMENTS[2], max_length=8)
 
 
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_time_is_up(fitted, num_beams):
+    """What is there is the text; with time enough, nothing changes."""
+    want, limited = [], []
+    for seconds in (None, 1e4, 1e-9):
+        fitted.compile(
+            sampler=klf.BeamSearch(
+                num_beams=num_beams, min_length=6, max_seconds=seconds
+            )
+        )
+        inputs = fitted.preprocessor.generate_preprocess(
+            DOCUMENTS, sequence_length=8
+        )
+        ids = fitted.generate_step(inputs, [2])["decoder_token_ids"].numpy()
+        (limited if seconds == 1e-9 else want).append(ids)
+    np.testing.assert_array_equal(*want)
+    assert (want[0][:, 1:5] != 1).all()
+    np.testing.assert_array_equal(limited[0][:, 1], want[0][:, 1])
+    np.testing.assert_array_equal(limited[0][:, 2:], 1)  # <pad>
+
+
 def test_kept_as_it_searches(tmp_path):
     task = make_summarizer()
-    task.compile(sampler=klf.BeamSearch(num_beams=3, length_penalty=2.0))
+    task.compile(
+        sampler=klf.BeamSearch(num_beams=3, length_penalty=2.0, max_seconds=9.0)
+    )
     task.save(tmp_path / "task.keras")
     again = keras.saving.load_model(tmp_path / "task.keras")
     assert again.sampler.get_config() == task.sampler.get_config()
@@ -153,6 +176,7 @@ def make_summarizer_with(**options):
         ({"num_beams": 0}, "num_beams=0"),
         ({"early_stopping": "soon"}, "early_stopping='soon'"),
         ({"min_length": -1}, "min_length=-1"),
+        ({"max_seconds": 0}, "max_seconds=0"),
     ],
     ids=str,
 )

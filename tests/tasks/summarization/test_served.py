@@ -94,6 +94,17 @@ def test_verified(exported):
     assert os.path.exists(os.path.join(folder, "batching_params.pbtxt"))
 
 
+def test_time_is_up(tmp_path):
+    task = scattered()
+    search = {**task.sampler.get_config(), "max_seconds": 1e-9}
+    task.compile(sampler=klf.BeamSearch(**search))
+    folder = klf.export_saved_model(task, str(tmp_path), buckets=[64])
+    function = tf.saved_model.load(folder).signatures["serving_default"]
+    ids = function(text=tf.constant(TEXTS))["token_ids"].numpy()
+    assert ((ids != 1).sum(-1) == 1).all()
+    klf.verify_saved_model(folder)
+
+
 def test_a_difference_is_refused(tmp_path, monkeypatch):
     task = scattered()
     monkeypatch.setattr(

@@ -9,7 +9,7 @@ from keras_longformer.training.corpus.records import Corpus
 from keras_longformer.training.corpus.records import write_manifest
 from keras_longformer.training.corpus.records import write_shard
 
-SHARDS = [[[5, 6, 7], [], [300]], [], [[8] * 5000]]
+SHARDS = [[[5, 6, 7], [], [2]], [], [[7] * 5000]]
 
 
 def make_tokenizer(**arguments):
@@ -41,7 +41,7 @@ def test_written_is_read(folder):
         assert ids.dtype == np.int32 and len(offsets) == len(documents) + 1
         read = np.split(ids, offsets[1:-1]) if documents else []
         assert [d.tolist() for d in read] == documents
-    assert not list(folder.glob("unfinished*"))
+    assert not list(folder.glob(".unfinished*"))
 
 
 def test_broken(folder, tmp_path):
