@@ -1,5 +1,6 @@
 """The site of the documentation: it builds, and links lead somewhere."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -51,3 +52,18 @@ def test_every_public_name_has_its_entry():
     api = "".join(p.read_text("utf-8") for p in (ROOT / "docs/api").iterdir())
     named = set(re.findall(r"^::: keras_longformer\.(\w+)$", api, re.M))
     assert named == set(keras_longformer.__all__)
+
+
+def test_errors_are_said_by_the_package():
+    """What docs/errors.md quotes stands in the sources, word by word."""
+    said = set()
+    for path in (ROOT / "keras_longformer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said.add(node.value)
+    text = (ROOT / "docs/errors.md").read_text("utf-8")
+    quoted = re.findall(r"^\| (?:`` (.+?) ``|`([^`]+)`) \|", text, re.M)
+    assert len(quoted) > 12
+    for double, single in quoted:
+        fragment = double or single
+        assert any(fragment in text for text in said), fragment

@@ -64,7 +64,9 @@ def test_both_are_whole(archives):
     assert extra <= names
 
 
-@pytest.mark.parametrize("kind", ["wheel", "source"])
+@pytest.mark.parametrize(
+    "kind", ["wheel", pytest.param("source", marks=pytest.mark.slow)]
+)
 def test_runs_from_another_folder(kind, archives, tmp_path):
     python, packages = new_environment(tmp_path / "venv")
     install = (sys.executable, "-m", "pip", "--python", python, "install")

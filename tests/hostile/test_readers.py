@@ -12,7 +12,7 @@ from tests.hostile.judging import Table
 
 # How many of each kind are drawn: more where one takes little time.
 DRAWN = {
-    "checkpoints": 6,
+    "checkpoints": 3,
     "model_garden": 2,
     "tokenizers": 4,
     "corpora": 12,

@@ -193,6 +193,7 @@ def test_a_step_in_float16():
     model.compile(
         keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-3)),
         loss="mse",
+        jit_compile=False,
     )
     before = [weight.numpy() for weight in model.trainable_weights]
     generator = np.random.default_rng(0)

@@ -41,6 +41,7 @@ def test_masked_lm_says_tokens():
     ]
 
 
+@pytest.mark.slow
 def test_chooser_says_choices():
     task = BY_NAME["multiple_choice"].scaled()
     said = task.say(CHOICES)

@@ -80,6 +80,8 @@ def read_records(
 
     def parse(record):
         found = tf.io.parse_single_example(record, spec)
+        with tf.control_dependencies(_number_checks(found, renamed)):
+            found = tf.nest.map_structure(tf.identity, found)
         return {
             renamed.get(name, name): tf.cast(value, tf.int32)
             if value.dtype == tf.int64
@@ -186,6 +188,19 @@ def _real_length(mask):
     return tf.reduce_max(
         tf.concat([[0], tf.where(mask > 0, columns, 0)], axis=0)
     )
+
+
+def _number_checks(found, renamed):
+    """Of int64: they become int32, and ids are not negative."""
+    checks = []
+    for name, value in found.items():
+        if value.dtype == tf.int64:
+            is_id = renamed.get(name, name) == "input_word_ids"
+            least = 0 if is_id else tf.int32.min
+            inside = (value >= least) & (value <= tf.int32.max)
+            message = f"{name} has a number that is no int32, or no id."
+            checks.append(tf.debugging.Assert(tf.reduce_all(inside), [message]))
+    return checks
 
 
 def _checks(features, kind, sequence_length, real):
