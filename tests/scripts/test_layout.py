@@ -10,6 +10,7 @@ SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 
 ENTRIES = {
     "benchmarks",
+    "benchmarks.sh",
     "build",
     "environment.sh",
     "examples",
