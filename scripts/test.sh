@@ -30,6 +30,8 @@ if (($# == 0)); then
     beam_log="$(mktemp)"
     test_beam > "$beam_log" 2>&1 &
     beam_tests=$!
+    set -- --ignore tests/finetune/test_beam.py \
+        --ignore tests/training/corpus/test_beam.py
 fi
 # In processes side by side: what tests do most is making graphs, in one thread.
 # In the order of folders, as files of few tests, which xdist would take last,

@@ -31,7 +31,8 @@ def whole_file(path: str | os.PathLike) -> Iterator[str]:
     Example:
     ```python
     with whole_file("metrics.json") as unfinished:
-        write(unfinished)
+        with open(unfinished, "w", encoding="utf-8") as file:
+            file.write("{}")
     ```
     """
     path = os.path.abspath(path)
