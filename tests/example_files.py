@@ -29,6 +29,10 @@ SMALL = {
         )
     },
     "docs/packing.md": {"4096": "64", "batch_size=8": "batch_size=4"},
+    "keras_longformer/training/rows/batches.py": {
+        "4096": "64",
+        "batch_size=8": "batch_size=4",
+    },
     "docs/model_garden.md": {
         "path/to/ckpt-100": "garden/longformer",
         "path/to/bert_model.ckpt": "garden/longformer",

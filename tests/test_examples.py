@@ -57,10 +57,6 @@ CANNOT_RUN = {
         FileNotFoundError,
         "there are no books",
     ),
-    "keras_longformer/training/rows/batches.py PretrainingBatches 0": (
-        FileNotFoundError,
-        "there is no corpus",
-    ),
 }
 # The blocks that import what may not follow TensorFlow.
 OWN_PROCESS = {

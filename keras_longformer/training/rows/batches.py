@@ -64,6 +64,9 @@ class PretrainingBatches:
 
     Example:
     ```python
+    masked_lm = keras_longformer.LongformerMaskedLM.from_preset(
+        "path/to/roberta-base", max_sequence_length=4096, packed=True)
+    masked_lm.preprocessor = None  # The rows are token ids already.
     batches = PretrainingBatches(
         Corpus.open("corpus"), tokenizer, sequence_length=4096, batch_size=8)
     batches.check_model(masked_lm)
