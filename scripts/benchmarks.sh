@@ -26,6 +26,8 @@ for number in "${!names[@]}"; do
     tokenizer | serving | onnx_runtime) arguments=() ;; # They print alone.
     *) arguments=("$output") ;;
   esac
+  # PyTorch's and TensorFlow's models in one process were seen to crash.
+  [[ $name == model ]] && export USE_TORCH=0 || unset USE_TORCH
   "$python" "$scripts/$name.py" "${arguments[@]}" 2>&1 | tee "$output/$name.log"
   ((PIPESTATUS[0])) && failed+=("$name")
 done

@@ -73,6 +73,8 @@ def with_zero_gradients(x, weights):
     """Returns `x`, with gradients of 0 for weights that it does not use.
 
     Without any, Keras warns at each `fit` of a layer without global tokens.
+    With them, an optimizer's weight decay acts on these weights, as it does in
+    a model whose global mask is all `False`.
 
     Args:
         x: float tensor.

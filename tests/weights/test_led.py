@@ -7,6 +7,7 @@ import json
 
 import h5py
 import numpy as np
+import pytest
 
 from keras_longformer import weights
 from keras_longformer.weights.families import LED
@@ -79,3 +80,11 @@ def test_hdf5(tmp_path):
     assert found.keys() == ours.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(np.asarray(found[name]), array, name)
+
+
+def test_what_says_nothing_may_be_anything():
+    """BART's key for positions, which LED's files have left over."""
+    config = {**SIZES, "model_type": "led", "max_position_embeddings": None}
+    assert LED.to_keywords(config)["num_layers"] == SIZES["encoder_layers"]
+    with pytest.raises(ValueError, match="decoder_attention_heads=4, which do"):
+        LED.to_keywords({**config, "decoder_attention_heads": 4})

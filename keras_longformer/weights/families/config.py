@@ -159,15 +159,21 @@ def problems_of_sizes(
 
     Args:
         config: mapping in which `problems` found none.
-        keys, window_key, position_rule: a `Family`'s.
+        keys: rows (ours, theirs, default), those of a `Family`, and that of
+            an encoder's positions, of which ours is empty.
+        window_key, position_rule: a `Family`'s.
     """
     theirs = {ours: name for ours, name, _ in keys}
     said = {theirs: default for _, theirs, default in keys} | dict(config)
-    sizes = [name for ours, name in theirs.items() if ours.endswith(SIZES)]
+    sizes = [
+        name
+        for ours, name in theirs.items()
+        if ours.endswith(SIZES) or not ours
+    ]
     wrong = [
         f"{name}={said[name]!r}, which must be 1 or more"
-        for name in (*sizes, "max_position_embeddings")
-        if said.get(name, 1) < 1
+        for name in sizes
+        if said[name] < 1
     ]
     wrong += [
         f"{name}={said[name]!r}, which must lie in [0, 1)"
@@ -184,11 +190,10 @@ def problems_of_sizes(
     if pad >= said["vocab_size"]:
         wrong.append(f"pad_token_id={pad}, and vocab_size={said['vocab_size']}")
     offset = pad + 1 if position_rule == "padding_offset" else 0
-    rows = said.get("max_position_embeddings")  # An encoder's alone.
-    if rows is not None and rows <= offset:
+    if "" in theirs and said[theirs[""]] <= offset:
         wrong.append(
-            f"max_position_embeddings={said['max_position_embeddings']}, of "
-            f"which {offset} are before the first token"
+            f"{theirs['']}={said[theirs['']]}, of which {offset} are before "
+            "the first token"
         )
     wrong += _problems_with_windows(said, window_key, theirs["num_layers"])
     return [("unknown", sentence) for sentence in wrong]

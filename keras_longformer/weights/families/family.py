@@ -440,7 +440,10 @@ class Family:
             activation_key=self.activation_key,
         )
         wrong = wrong or config_keys.problems_of_sizes(
-            config, self.keys, self.window_key, self.position_rule
+            config,
+            self._needed_keys(),
+            self.window_key,
+            self.position_rule,
         )
         if wrong:
             raise ValueError(
