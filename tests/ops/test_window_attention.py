@@ -126,6 +126,7 @@ def test_gradients_match_reference(implementation, case):
 
 
 SMALL = dict(b=1, n=5, d=2, window_size=2, dilation=(1, 2, 1), dtype="float64")
+DROPPED = {"dropout_rate": 0.3, "dropout_seed": (1, 2)}
 
 
 @pytest.mark.parametrize(
@@ -136,9 +137,10 @@ SMALL = dict(b=1, n=5, d=2, window_size=2, dilation=(1, 2, 1), dtype="float64")
     ],
     ids=str,
 )
+@pytest.mark.parametrize("dropped", [{}, DROPPED], ids=["kept", "dropout"])
 @pytest.mark.parametrize("implementation", STOCK)
-def test_gradients_by_finite_differences(implementation, case):
-    inputs = case.inputs()
+def test_gradients_by_finite_differences(implementation, dropped, case):
+    inputs = {**case.inputs(), **dropped}
     variables = cases.differentiable(inputs)
     upstream = np.random.default_rng(7).normal(size=inputs["query"].shape)
 
