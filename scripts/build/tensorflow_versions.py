@@ -3,7 +3,7 @@
 Command:
     python scripts/build/tensorflow_versions.py 2.20.0 2.21.0 2.22.0rc0
         [--keras 3.15.0 3.15.1] [--keras-hub 0.32.0] [--checks NAME ...]
-        [--folder FOLDER] [--keep]
+        [--lowest] [--folder FOLDER] [--keep]
 
 For each pair of versions it makes an environment with these very ones (whatever
 TensorFlow itself asks for: a release candidate wants a nightly Keras), with
@@ -17,6 +17,12 @@ what the package relies on, each in a process of its own:
     models     layers, encoder and decoder, fit and saved files
     text       the tokenizers in the graph
     serving    a SavedModel that is exported and compared
+    files      readers of checkpoints, and ONNX
+
+With `--lowest`, beside other versions or alone, there is an environment also
+with the lowest version of everything that setup.cfg asks for, of those that go
+together; what they ask for in turn is the newest. uv, which pip installs into
+that environment, finds them out.
 
 Prints a table in Markdown and ends with code 1 if anything failed; the logs
 are then kept. What `--keep` has left in a folder is taken again. Each pair
@@ -25,6 +31,7 @@ it gives back.
 """
 
 import argparse
+import configparser
 import json
 import os
 import pathlib
@@ -61,7 +68,10 @@ CHECKS = {
     ],
     "text": ["tests/tokenizers/byte_pair", "tests/tokenizers/word_piece"],
     "serving": ["tests/serving/test_export.py"],
+    "files": ["tests/weights/test_readers.py", "tests/portable/test_onnx.py"],
 }
+# Extras of what the package itself imports.
+EXTRAS = ("hub", "text", "onnx", "serving", "finetune", "rouge")
 # In the environment: what each distribution asks for, but for `PINNED`.
 REQUIRES = """
 import json, sys
@@ -100,6 +110,8 @@ class Environment:
         folder: path, where it is made, and its logs.
         tensorflow, keras, keras_hub: str, versions.
     """
+
+    pytest_options = ()
 
     def __init__(self, folder, tensorflow, keras, keras_hub):
         self.folder = folder
@@ -175,10 +187,63 @@ class Environment:
         for name in names:
             code, text = self.run(
                 *(name, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-                *("--fast", "--allow-skips", *CHECKS[name]),
+                *("--fast", "--allow-skips", *self.pytest_options),
+                *CHECKS[name],
             )
             row[name] = counts(text) or said_of_failure(text)
         return row
+
+
+class Lowest(Environment):
+    """One of the lowest versions that setup.cfg allows and that go together.
+
+    Args:
+        folder: path, where it is made, and its logs.
+    """
+
+    # What is old warns of what is new beside it, and the tests of warnings.
+    pytest_options = ("-W", "default")
+
+    def __init__(self, folder):
+        super().__init__(folder, "lowest", "lowest", "lowest")
+
+    def make(self):
+        if not os.path.exists(self.python):
+            venv = [sys.executable, "-m", "venv", str(self.folder / "venv")]
+            subprocess.run(venv, check=True)
+        self._install("uv")
+        found = self.folder / "lowest.txt"
+        code, text = self.run(
+            *("lowest", "-m", "uv", "pip", "compile", "--quiet"),
+            *("--python", self.python, "--resolution", "lowest-direct"),
+            *(f"--extra={extra}" for extra in EXTRAS),
+            *("--output-file", str(found), "setup.cfg"),
+        )
+        if code:
+            raise RuntimeError(text)
+        self._install("-r", str(found), *TOOLS)
+
+    def check(self, names):
+        code, text = self.run("freeze", "-m", "pip", "freeze")
+        if code:
+            raise RuntimeError(text)
+        text = text.lower().replace("_", "-")
+        installed = dict(re.findall(r"(\S+)==(\S+)", text))
+        asked = {
+            name: installed[name] for name in asked_for() if name in installed
+        }
+        return {**super().check(names), **asked}
+
+
+def asked_for():
+    """Names of all that the package and `EXTRAS` ask for."""
+    found = configparser.ConfigParser()
+    found.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = found["options"]["install_requires"].splitlines()
+    for extra in EXTRAS:
+        lines += found["options.extras_require"][extra].splitlines()
+    names = (re.match(r"[\w-]+", line) for line in lines)
+    return sorted({name[0].lower().replace("_", "-") for name in names if name})
 
 
 def counts(text):
@@ -215,7 +280,8 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("tensorflow", nargs="+")
+    parser.add_argument("tensorflow", nargs="*")
+    parser.add_argument("--lowest", action="store_true")
     parser.add_argument("--keras", nargs="+", default=["3.15.1"])
     parser.add_argument("--keras-hub", default="0.32.0")
     parser.add_argument(
@@ -224,24 +290,28 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    if not options.tensorflow and not options.lowest:
+        parser.error("Name versions of TensorFlow, or --lowest.")
     root = options.folder or pathlib.Path(tempfile.mkdtemp(prefix="versions-"))
+    environments = [
+        Environment(root / f"{tf}-{keras}", tf, keras, options.keras_hub)
+        for tf in options.tensorflow
+        for keras in options.keras
+    ]
+    if options.lowest:
+        environments.append(Lowest(root / "lowest"))
     rows = []
-    for tensorflow in options.tensorflow:
-        for keras in options.keras:
-            folder = root / f"{tensorflow}-{keras}"
-            folder.mkdir(parents=True, exist_ok=True)
-            environment = Environment(
-                folder, tensorflow, keras, options.keras_hub
-            )
-            try:
-                environment.make()
-                rows.append(environment.check(options.checks))
-            except RuntimeError as error:
-                said = said_of_failure(str(error))
-                rows.append({**environment.wanted, "installs": said})
-            if not options.keep:
-                shutil.rmtree(folder / "venv")
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    for environment in environments:
+        environment.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            environment.make()
+            rows.append(environment.check(options.checks))
+        except RuntimeError as error:
+            said = said_of_failure(str(error))
+            rows.append({**environment.wanted, "installs": said})
+        if not options.keep:
+            shutil.rmtree(environment.folder / "venv")
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     print(table(rows))
     if not all(map(is_fine, rows)):
         print(f"\nLogs: {root}")
