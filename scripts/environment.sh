@@ -12,6 +12,8 @@
 # second time it does nothing, unless setup.cfg has changed.
 #
 # PYTHON names the interpreter to make it with, by default python3.11.
+# With LOCKED=1, distributions of `test` are first installed from
+# requirements.lock, each file compared with its digest.
 
 checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="$checkout/.venv"
@@ -50,6 +52,9 @@ make_environment() {
     # What would have to be installed again if it changed.
     wanted="$checkout $(cat "$checkout/setup.cfg" "$checkout/pyproject.toml" |
         sha256sum | cut -d ' ' -f 1)"
+    if [[ "${LOCKED:-}" == 1 ]]; then
+        wanted+=" $(sha256sum < "$checkout/requirements.lock")"
+    fi
     if [[ -x "$python" && -f "$stamp" && "$(cat "$stamp")" == "$wanted" ]]
     then
         echo "Environment: $venv, as it is."
@@ -66,9 +71,26 @@ make_environment() {
     fi
     echo "Environment: installing keras_longformer[$extras] and what it needs" \
         "into $venv. The first time takes some minutes."
+    if [[ "${LOCKED:-}" == 1 ]]; then
+        install_locked
+    fi
     "$python" -m pip install --quiet --disable-pip-version-check \
         -e "$checkout[$extras]"
     echo "$wanted" > "$stamp"
+}
+
+# Installs what requirements.lock has; the rest, PyTorch, is left to what follows.
+install_locked() {
+    local here
+    here="$("$python" -c 'import platform, sys
+print(*sys.version_info[:2], sys.platform, platform.machine())')"
+    if [[ "$here" != "3 11 linux x86_64" ]]; then
+        echo "requirements.lock is of Python 3.11 on Linux, x86-64. Here is" \
+            "$here: leave LOCKED away." >&2
+        exit 1
+    fi
+    "$python" -m pip install --quiet --disable-pip-version-check \
+        --require-hashes --no-deps -r "$checkout/requirements.lock"
 }
 
 # Makes $beam_python: the environment of before, and over it Apache Beam with the

@@ -9,6 +9,7 @@
 #
 #     bash scripts/test.sh --fast                  a telling part of each folder
 #     bash scripts/test.sh tests/ops -k causal     some of the tests
+#     LOCKED=1 bash scripts/test.sh                with the files of requirements.lock
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -330,6 +330,8 @@ class LongformerBackbone(
             dtype = kwargs.pop("dtype", None)
             with own_presets.opening(preset, load_weights):
                 saved = super().from_preset(preset, load_weights, dtype=dtype)
+            if load_weights:
+                own_presets.check_kinds(saved, preset)
             return presets.rebuild(saved, {**options, **kwargs})
         foreign = weights.open_foreign(
             preset, load_weights=load_weights, **options

@@ -4,10 +4,13 @@ KerasHub builds the model that `config.json` describes, and compares it with
 the weights after that.
 """
 
+import collections
 import contextlib
 import os
 from collections.abc import Iterator
 from collections.abc import Mapping
+
+import keras
 
 from keras_longformer import weights
 from keras_longformer.weights.formats import check_links
@@ -109,6 +112,50 @@ def check_preset(preset: str, load_weights: bool = True) -> None:
             _check_object(content, path)
         for config in _backbones(content) if size or load_weights else ():
             _check_sizes(config, path, size)
+
+
+def check_kinds(model: keras.Model, preset: str) -> None:
+    """Raises `ValueError` for weights with integers for a model's floats.
+
+    Keras takes numbers of any kind, and makes of them what it needs.
+
+    Args:
+        model: the backbone or task that was opened.
+        preset: str, a folder; of a handle or name nothing is looked at.
+    """
+    if not os.path.isdir(preset):
+        return
+    whose = {"model": getattr(model, "backbone", model)}
+    task = os.path.join(preset, "task.json")
+    if os.path.isfile(task):
+        if weights.read_json(task)["class_name"] == type(model).__name__:
+            whose["task"] = model
+    for name in sorted(os.listdir(preset)):
+        owner = whose.get(name[: -len(ENDING)].partition("_")[0])
+        if owner is not None and name.endswith(ENDING):
+            _check_kinds(os.path.join(preset, name), owner)
+
+
+def _check_kinds(path, model):
+    # Random generators have integers, and quantized layers.
+    left = collections.Counter(
+        tuple(variable.shape)
+        for variable in model.variables
+        if not keras.backend.is_float_dtype(variable.dtype)
+    )
+    arrays = read_h5(path)
+    for name in arrays:
+        kind, shape = arrays.dtype_of(name), arrays.shape_of(name)
+        # Of bfloat16 HDF5 has the bytes, of no kind.
+        if kind.startswith(("float", "void")):
+            continue
+        left[shape] -= 1
+        if left[shape] < 0:
+            raise ValueError(
+                f"'{path}' has {kind} of shape {shape} as {name}, where "
+                f"'{model.name}' has floating-point numbers. It was changed "
+                "since it was saved; fetch it again."
+            )
 
 
 def _check_object(content, path):

@@ -371,6 +371,8 @@ class LongformerTask(
         )
         with own_presets.opening(preset, load_weights):
             task = super().from_preset(preset, load_weights, **kwargs)
+        if load_weights:
+            own_presets.check_kinds(task, preset)
         presets.check_numbers(task, preset)
         longest = task.backbone.max_sequence_length
         preprocessor = task.preprocessor

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import h5py
 import keras
 import pytest
 
@@ -61,3 +62,49 @@ def test_preset(harm, tmp_path, file, where):
 
 def _saved(folder: pathlib.Path):
     small.make_classifier().save_to_preset(str(folder))
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint8", "bool"])
+def test_weights_of_another_kind(kind, preset):
+    folder = preset
+    path = folder / "model.weights.h5"
+    with h5py.File(path, "r+") as file:
+        (name,) = [
+            name
+            for name in names_of(file)
+            if name.endswith("token_embedding/vars/0")
+        ]
+        value = file[name][()]
+        del file[name]
+        file[name] = value.astype(kind)
+    for opener in (klf.LongformerTextClassifier, klf.LongformerBackbone):
+        with pytest.raises(ValueError, match=f"model.weights.h5' has {kind}"):
+            opener.from_preset(str(folder))
+
+
+def names_of(file):
+    found = []
+    file.visit(found.append)
+    return found
+
+
+@pytest.fixture
+def preset(tmp_path):
+    _saved(tmp_path / "preset")
+    return tmp_path / "preset"
+
+
+def test_whoever_reads_a_layer_refuses_it(harm, preset):
+    """What a task passes over."""
+    layer, trace = harm
+    config = keras.saving.serialize_keras_object(layer)
+    for file, opener in (
+        ("config.json", klf.LongformerBackbone),
+        ("preprocessor.json", klf.LongformerTextClassifierPreprocessor),
+    ):
+        document = json.loads((preset / file).read_text("utf-8"))
+        document["config"]["intermediate_activation"] = config
+        (preset / file).write_text(json.dumps(document), "utf-8")
+        with pytest.raises((TypeError, ValueError)):
+            opener.from_preset(str(preset))
+    assert not trace.exists()

@@ -80,3 +80,31 @@ def test_of_an_answer():
         lambda: preprocessor(CONTEXTS, ANSWERS),
     ):
         check(call, said)
+
+
+@pytest.fixture(scope="module")
+def masked_lm():
+    model = klf.LongformerMaskedLM(small.make_backbone(), preprocessor=None)
+    model.compile()
+    return model
+
+
+@pytest.mark.parametrize(
+    "position, said", [(20, "number of tokens: 20, 20"), (-1, "least: -1, 0")]
+)
+def test_of_a_masked_position(masked_lm, position, said):
+    x = inputs(marked=0)
+    x["mask_positions"] = np.array([[3, 19], [position, 0]], "int32")
+    y = np.zeros((2, 2), "int32")
+    said = f"^'lm_head' predicts at `mask_positions`.* {said}.$"
+    check(lambda: masked_lm.fit(x, y, verbose=0), said)
+    check(lambda: masked_lm.predict(x, verbose=0), said)
+    check(lambda: masked_lm.predict_on_batch(x), said)
+
+
+def test_a_masked_position_is_nan_under_xla(masked_lm):
+    head = tf.function(masked_lm.masked_lm_head, jit_compile=True)
+    states = np.ones((2, 20, 24), "float32")
+    logits = head(states, np.array([[3, 19], [20, -1]])).numpy()
+    assert np.isfinite(logits[0]).all()
+    assert np.isnan(logits[1]).all()
