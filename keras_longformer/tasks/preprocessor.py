@@ -24,6 +24,7 @@ from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
+from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.packing import pack
 from keras_longformer.text.packing import pad_rows
@@ -225,6 +226,10 @@ class RowPreprocessor:
                 shortest=self.row_template.num_special(1),
             )
         )
+
+    def pads_to(self, name: str) -> PadTo:
+        """Returns to what an input of this name is padded."""
+        return self.pad_to
 
     def text_rows(
         self,
