@@ -132,7 +132,10 @@ def padded_shapes(preprocessor, examples: Examples) -> np.ndarray:
     Returns:
         int64 `(num, inputs, 2)`, as `token_batches` takes it.
     """
-    order = longest_first(examples.lengths())
+    lengths = examples.lengths()
+    order = np.arange(examples.num)
+    if lengths is not None:
+        order = longest_first(lengths)
 
     def shapes_of(indices):
         x = tf.nest.map_structure(lambda t: tf.gather(t, indices), examples.x)

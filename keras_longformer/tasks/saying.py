@@ -21,8 +21,7 @@ from keras_longformer.tasks import said
 from keras_longformer.tasks.reading import with_batch
 from keras_longformer.text.packing import length_buckets
 
-
-_PLAIN = bool | int | float | str | bytes | list | tuple | None
+_PLAIN = bool | int | float | str | bytes | list | tuple
 _KERAS = ("built", "trainable", "name")  # Which change no answer.
 
 
@@ -157,7 +156,9 @@ class SaysInWords:
         preprocessor = self.preprocessor
         tokenizer = getattr(preprocessor, "tokenizer", None)
         parts = [preprocessor, tokenizer, *self.variables]
-        public = [n for n in vars(preprocessor) if not n.startswith("_")]
+        public = [
+            n for n in getattr(preprocessor, "__dict__", ()) if n[0] != "_"
+        ]
         of = over_long, _settings(self), _settings(preprocessor, public)
         known = self.__dict__.get("_answers")
         if known is None or not known.fits(of, parts):

@@ -52,11 +52,13 @@ def test_the_graph_is_no_part_of_the_model(monkeypatch):
         saying, "text_answers", lambda *x: made.append(0) or trace(*x)
     )
     task.say("good")
-    task.predict(["good"], verbose=0)
     task.say(["bad"])
     assert len(made) == 1
     assert counts == [len(task.layers), len(task._flatten_layers())]
     assert "_answers" not in dict(task._trackable_children())
+    task.preprocessor = None
+    with pytest.raises(ValueError, match="has no preprocessor"):
+        task.say("good")
 
 
 def test_masked_lm_says_tokens():
