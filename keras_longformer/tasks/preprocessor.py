@@ -19,6 +19,7 @@ from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.plain_errors import plain_errors
+from keras_longformer.models.plain_errors import says_plainly
 from keras_longformer.tasks.reading import TEXT_OR_PAIR
 from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
@@ -202,6 +203,7 @@ class RowPreprocessor:
         inputs, rows = self.window_rows(x, stride)
         return inputs, rows.windows
 
+    @says_plainly
     def window_rows(self, x, stride=None) -> tuple[dict[str, tf.Tensor], Rows]:
         """Returns what `windows` does, with all of the `Rows`."""
         if self.sequence_length is None:

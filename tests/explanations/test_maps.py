@@ -148,6 +148,9 @@ def test_what_predict_reads_or_refuses():
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         klf.attention_map(task, "a " * 200)
     assert caught.value.message.startswith("'embeddings' has positions for")
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        task.predict_windows(["a " * 200])
+    assert caught.value.message.startswith("'embeddings' has positions for")
     task = small.make_classifier(pad_to="longest", max_global_tokens=0)
     with pytest.raises(tf.errors.InvalidArgumentError, match="takes at most"):
         klf.attention_map(task, "a text")
