@@ -6,6 +6,9 @@ import os
 import keras
 import numpy as np
 
+from keras_longformer.explanations.blocks import backbone_of
+from keras_longformer.explanations.blocks import blocks_of
+from keras_longformer.explanations.blocks import takes_globals
 from keras_longformer.training.pictures import BLUE
 from keras_longformer.training.pictures import GREY
 from keras_longformer.training.pictures import new_figure
@@ -92,6 +95,9 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
     Returns:
         A `ReceptiveField`: arrays, and `save` for a picture.
 
+    Raises:
+        TypeError: a model of another kind.
+
     Example:
     ```python
     field = keras_longformer.receptive_field(classifier)
@@ -99,10 +105,8 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
     field.save("receptive_field.png")
     ```
     """
-    backbone = getattr(model, "backbone", model)
-    blocks = getattr(backbone, "encoder_layers", None)
-    blocks = blocks or backbone.transformer_layers
-    windows = [_window(block.attention) for block in blocks]
+    backbone = backbone_of(model)
+    windows = [_window(block.attention) for block in blocks_of(backbone)]
     total = sum(len(window) // 2 for window in windows)
     rows = np.zeros([len(windows), 2 * total + 1], bool)
     seen = np.ones(1, bool)
@@ -113,9 +117,7 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
     offsets = np.arange(-total, total + 1, dtype=np.int32)
     inside = np.flatnonzero(rows.any(axis=0))
     part = slice(inside[0], inside[-1] + 1)
-    return ReceptiveField(
-        rows[:, part], offsets[part], not blocks[0].relative_positions
-    )
+    return ReceptiveField(rows[:, part], offsets[part], takes_globals(backbone))
 
 
 def _window(attention):

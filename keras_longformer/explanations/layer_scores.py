@@ -81,7 +81,15 @@ class LayerScores:
         Returns:
             float32 `(h, queries, keys)`, of each bin of queries the mean of
             what goes to a bin of keys: rows sum to 1.
+
+        Raises:
+            ValueError: a size that is not positive.
         """
+        if size < 1 or (whole is not None and whole < 1):
+            raise ValueError(
+                "Bins are of one token or more. Received: "
+                f"size={size}, whole={whole}."
+            )
         n = self.num_tokens
         query = np.arange(n) // (whole or size)
         key = np.arange(n) // size

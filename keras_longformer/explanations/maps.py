@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from numbers import Integral
 
 import keras
 import numpy as np
@@ -10,11 +11,14 @@ import tensorflow as tf
 
 from keras_longformer.explanations import page
 from keras_longformer.explanations import pictures
+from keras_longformer.explanations.blocks import backbone_of
+from keras_longformer.explanations.blocks import blocks_of
 from keras_longformer.explanations.layer_scores import LayerScores
 from keras_longformer.explanations.reading import Word
 from keras_longformer.explanations.reading import read_row
 from keras_longformer.explanations.reading import tokens_of
 from keras_longformer.explanations.reading import words_of
+from keras_longformer.models.plain_errors import says_plainly
 from keras_longformer.ops.attention import imposed
 
 # Where a text's words get their shares from.
@@ -134,15 +138,17 @@ class AttentionMap:
     def _chosen_layers(self, layers):
         if layers is None:
             return self.layers
+        layers = _several(layers)
         unknown = [i for i in layers if i not in self.layers]
-        if unknown:
+        if unknown or not layers:
             raise ValueError(
                 f"There are no layers {unknown} in this map. There are: "
-                f"{[*self.layers]}."
+                f"{[*self.layers]}. Received: layers={layers}."
             )
         return {i: self.layers[i] for i in layers}
 
 
+@says_plainly
 def attention_map(
     task: keras.Model,
     text: str | tuple | dict | list,
@@ -177,7 +183,9 @@ def attention_map(
         `save_text`.
 
     Raises:
+        TypeError: a model of another kind.
         ValueError: no preprocessor, or a layer or row that there is not.
+        InvalidArgumentError: a text that `predict` refuses.
 
     Example:
     ```python
@@ -187,7 +195,7 @@ def attention_map(
     looked.save_text("looked.html")
     ```
     """
-    backbone = getattr(task, "backbone", task)
+    backbone = backbone_of(task)
     if preprocessor is None:
         preprocessor = getattr(task, "preprocessor", None)
     if preprocessor is None:
@@ -196,12 +204,12 @@ def attention_map(
             "reads the text. Give one: `attention_map(model, text, "
             "preprocessor=...)`."
         )
-    blocks = _blocks(backbone)
+    blocks = blocks_of(backbone)
     wanted = _numbers(layers, len(blocks))
     inputs = read_row(preprocessor, text, row)
     mask = inputs.get("global_mask")
     positions = np.zeros([0], np.int32)
-    if mask is not None and _takes_globals(backbone):
+    if mask is not None and not blocks[0].relative_positions:
         positions = np.flatnonzero(mask[0]).astype(np.int32)
     masks = {"padding_mask": inputs["padding_mask"]}
     if len(positions):
@@ -221,18 +229,6 @@ def attention_map(
         positions,
         {i: found[i] for i in wanted},
     )
-
-
-def _takes_globals(backbone) -> bool:
-    """Whether tokens can be global: not in models with relative positions."""
-    return not _blocks(backbone)[0].relative_positions
-
-
-def _blocks(backbone):
-    """The layers that read the text."""
-    if hasattr(backbone, "encoder_layers"):
-        return backbone.encoder_layers
-    return backbone.transformer_layers
 
 
 def _embedded(backbone, inputs):
@@ -267,11 +263,12 @@ def _numbers(layers, count):
     """Which layers are asked for, counted from the first."""
     if layers is None:
         return list(range(count))
+    layers = _several(layers)
     bad = [i for i in layers if not -count <= i < count]
-    if bad or not len(layers):
+    if bad or not layers:
         raise ValueError(
             f"The model has {count} layers, numbered from 0. Received: "
-            f"layers={[*layers]}."
+            f"layers={layers}."
         )
     return sorted({i % count for i in layers})
 
@@ -293,9 +290,15 @@ def _of_source(scores, source):
 def _chosen(heads, scores):
     if heads is None:
         return list(range(scores.num_heads))
-    if not len(heads) or max(heads) >= scores.num_heads or min(heads) < 0:
+    heads = _several(heads)
+    if not heads or max(heads) >= scores.num_heads or min(heads) < 0:
         raise ValueError(
             f"The layer has {scores.num_heads} heads, numbered from 0. "
-            f"Received: heads={[*heads]}."
+            f"Received: heads={heads}."
         )
-    return [*heads]
+    return heads
+
+
+def _several(numbers):
+    """A list of numbers; one alone is one."""
+    return [numbers] if isinstance(numbers, Integral) else [*numbers]

@@ -1,7 +1,6 @@
 """Attention as pictures."""
 
 import os
-import textwrap
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -120,8 +119,10 @@ def _draw_word(axes, word, line, column, shade, frame):
 
 
 def _shown(word):
-    text = word.text.replace("\n", " ")
-    return textwrap.shorten(text, COLUMNS, placeholder="…") or "·"
+    text = " ".join(word.text.split())
+    if len(text) > COLUMNS:
+        text = text[: COLUMNS - 1] + "…"
+    return text or "·"
 
 
 def _places(words):

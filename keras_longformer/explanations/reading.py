@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_longformer.tasks.reading import read_texts
+from keras_longformer.text.columns import is_text
 from keras_longformer.text.rows import without_problems
 
 # The names that an encoder's inputs have where a decoder stands behind it.
@@ -37,15 +38,24 @@ def read_row(preprocessor, text, row: int) -> dict[str, tf.Tensor]:
         row: int, which of the example's rows: a choice, or a window.
 
     Raises:
-        ValueError: there are fewer rows.
+        TypeError: what is no text.
+        ValueError: there are fewer rows, or no tokens at all.
     """
     if not hasattr(preprocessor, "model_inputs"):  # Texts without a template.
+        if not is_text(text):
+            raise TypeError(
+                f"{type(preprocessor).__name__} reads one text. Received: "
+                f"{text!r:.60}"
+            )
         token_ids, _ = preprocessor.prompts(tf.constant([text]), 0)
+        if not token_ids.shape[1]:
+            raise ValueError("The text is empty: there is nothing to look at.")
         return {"token_ids": token_ids, "padding_mask": token_ids >= 0}
     x = _with_batch(text)
     is_document = isinstance(x, list) and len(preprocessor.takes.required) > 1
     if not is_document:
-        x = read_texts(x, preprocessor.takes)
+        # As `predict` reads what is no UTF-8.
+        x = read_texts(x, preprocessor.takes, valid_utf8=False)
     with tf.device("CPU"):
         rows = without_problems(preprocessor.rows(x)).windows.token_ids
         count = int(rows.nrows())
@@ -64,7 +74,7 @@ def read_row(preprocessor, text, row: int) -> dict[str, tf.Tensor]:
 def words_of(tokenizer, token_ids: np.ndarray) -> list[Word]:
     """Returns the words of a row, int `(n,)`, in their order."""
     special = np.isin(token_ids, tokenizer.special_token_ids)
-    starts = special | _word_starts(tokenizer)[token_ids]
+    starts = special | _word_starts(tokenizer, token_ids)
     starts[1:] |= special[:-1]
     starts[:1] = True
     firsts = np.flatnonzero(starts)
@@ -88,11 +98,15 @@ def tokens_of(tokenizer, token_ids: np.ndarray) -> list[str]:
     return [text.decode("utf-8", "replace") for text in texts.numpy()]
 
 
-def _word_starts(tokenizer):
+def _word_starts(tokenizer, token_ids):
     try:
-        return tokenizer.word_starts
+        return tokenizer.word_starts[token_ids]
     except NotImplementedError:  # Characters: each is one of its own.
-        return np.ones(tokenizer.vocabulary_size(), bool)
+        pieces = tokenizer.detokenize(tf.cast(token_ids, tf.int32)[:, None])
+        # Of several bytes, those after the first are 0b10......
+        return np.array(
+            [x[:1] < b"\x80" or x[:1] > b"\xbf" for x in pieces.numpy()]
+        )
 
 
 def _with_batch(text):

@@ -15,6 +15,7 @@ from keras_longformer.tasks.by_length import shuffled_order
 from keras_longformer.tasks.finetuning import FineTuning
 from keras_longformer.tasks.finetuning import Outcome
 from keras_longformer.training.progress import Progress
+from keras_longformer.training.progress import shown
 from keras_longformer.training.resume import SaveTrainingState
 from keras_longformer.training.resume import TrainingStates
 from keras_longformer.training.resume import epoch_order
@@ -172,12 +173,14 @@ class Training:
         ]
         if end is not None:
             callbacks.append(Deadline(end))
+        progress = shown(self.batches_per_epoch - done)
         history = model.fit(
             self._batches(tensors, self._order(lengths, epoch), done),
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,  # The order is made above.
-            callbacks=callbacks,
+            verbose=progress["verbose"],
+            callbacks=callbacks + progress["callbacks"],
         )
         logs = {name: x[-1] for name, x in history.history.items()}
         facts["last_logs"] = logs

@@ -4,6 +4,8 @@ Those of `fit` are a `tf.data.Dataset` of batches of indices, drawn anew for
 each epoch; that of a training which can be gone on with follows from a seed.
 """
 
+from numbers import Integral
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -64,7 +66,7 @@ def shuffled_order(
 
 
 def token_batches(
-    widths: np.ndarray, tokens_per_batch: int, shuffle: bool
+    shapes: np.ndarray, tokens_per_batch: int, shuffle: bool
 ) -> tf.data.Dataset:
     """Returns batches of as many texts as fit into a number of tokens.
 
@@ -73,13 +75,22 @@ def token_batches(
     batches are shuffled. So each epoch has the same sizes of batches.
 
     Args:
-        widths: int `(num,)`, how many tokens each text is, padding included.
+        shapes: int `(num, inputs, 2)`, of each text and each of the model's
+            inputs: rows, and tokens of a row, padding included. A batch's are
+            the largest of its texts.
         tokens_per_batch: int, the most in a batch, padding included.
         shuffle: bool; otherwise the longest come first, and stay in order.
 
     Raises:
+        TypeError: `tokens_per_batch` is no integer.
         ValueError: the longest text alone is more.
     """
+    widths = widths_of(shapes)
+    if not isinstance(tokens_per_batch, Integral):
+        raise TypeError(
+            "`tokens_per_batch` must be an integer. Received: "
+            f"tokens_per_batch={tokens_per_batch!r}."
+        )
     if tokens_per_batch < widths.max():
         raise ValueError(
             "`tokens_per_batch` must hold the longest text, which is padded to "
@@ -87,16 +98,20 @@ def token_batches(
             f"tokens_per_batch={tokens_per_batch}."
         )
     if not shuffle:
-        order = np.argsort(-widths, kind="stable")
-        ends = np.cumsum(_sizes(widths[order], tokens_per_batch))
+        order = longest_first(widths)
+        ends = np.cumsum(_sizes(shapes[order], tokens_per_batch))
         parts = tf.ragged.constant(
             [part.tolist() for part in np.split(order, ends[:-1])], tf.int64
         )
         return _known(tf.data.Dataset.from_tensor_slices(parts), len(ends))
-    sizes = _sizes(np.sort(widths), tokens_per_batch)
+    # Of two that change places, none is larger in any input.
+    flat = np.column_stack([widths, shapes.reshape(len(shapes), -1)])
+    _, steps = np.unique(flat, axis=0, return_inverse=True)
+    steps = steps.reshape(-1)
+    sizes = _sizes(shapes[np.argsort(steps, kind="stable")], tokens_per_batch)
     ends = np.cumsum(sizes)
     bounds = tf.constant(np.stack([ends - sizes, ends], axis=1))
-    steps = tf.constant(widths)
+    steps = tf.constant(steps)
 
     def cut(rows):
         order = tf.argsort(tf.gather(steps, rows), stable=True)
@@ -109,30 +124,43 @@ def token_batches(
     return _known(rows, len(ends))
 
 
-def padded_widths(preprocessor, examples: Examples) -> np.ndarray:
-    """Returns how many tokens the rows of each example are in the model,
-    padding to `pad_to` included: int64 `(num,)`.
+def padded_shapes(preprocessor, examples: Examples) -> np.ndarray:
+    """Returns what each example is in the model, padding included.
 
     Tokenizes all texts once.
-    """
-    order = longest_first(examples.lengths())
 
-    def widths_of(indices):
+    Returns:
+        int64 `(num, inputs, 2)`, as `token_batches` takes it.
+    """
+    lengths = examples.lengths()
+    order = np.arange(examples.num)
+    if lengths is not None:
+        order = longest_first(lengths)
+
+    def shapes_of(indices):
         x = tf.nest.map_structure(lambda t: tf.gather(t, indices), examples.x)
-        inputs = preprocessor(x)
+        # By its name: a lone tuple would be taken for `(x, y)`.
+        inputs = preprocessor(x=x)
         if isinstance(inputs, tuple):
             inputs, *_ = inputs
-        return sum(
-            _widths(mask, tf.size(indices), preprocessor.pad_to)
-            for name, mask in inputs.items()
+        shapes = [
+            _shapes(mask, tf.size(indices), preprocessor.pads_to(name))
+            for name, mask in sorted(inputs.items())
             if name.endswith("padding_mask")
-        )
+        ]
+        return tf.stack(shapes, axis=1)
 
     rows = tf.data.Dataset.from_tensor_slices(order).batch(32)
-    rows = rows.map(widths_of, num_parallel_calls=tf.data.AUTOTUNE)
-    found = np.empty(examples.num, np.int64)
-    found[order] = np.concatenate([*rows.as_numpy_iterator()])
+    rows = rows.map(shapes_of, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = np.concatenate([*rows.as_numpy_iterator()])
+    found = np.empty(batches.shape, np.int64)
+    found[order] = batches
     return found
+
+
+def widths_of(shapes: np.ndarray) -> np.ndarray:
+    """Returns how many tokens each example is, int64 `(num,)`."""
+    return shapes.prod(axis=-1).sum(axis=-1)
 
 
 def _steps(lengths):
@@ -141,17 +169,22 @@ def _steps(lengths):
     return steps.astype(np.int32)
 
 
-def _widths(mask, num, pad_to):
-    """The columns of each example's rows in a mask `(num, ..., n)`."""
+def _shapes(mask, num, pad_to):
+    """The rows of each example in a mask `(num, ..., n)`, and the columns of
+    each: int32 `(num, 2)`."""
     n = tf.shape(mask)[-1]
     mask = tf.reshape(mask, (num, -1, n))
     used = tf.reduce_max(tf.where(mask, tf.range(n) + 1, 0), axis=[1, 2])
     if isinstance(pad_to, str):
-        widths = used if pad_to == "longest" else tf.fill([num], n)
+        columns = used if pad_to == "longest" else tf.fill([num], n)
     else:
         lengths = tf.constant(sorted(pad_to), tf.int32)
-        widths = tf.gather(lengths, tf.searchsorted(lengths, used))
-    return widths * tf.shape(mask)[1]
+        columns = tf.gather(lengths, tf.searchsorted(lengths, used))
+    # Of choices, others may have more in this batch.
+    rows = tf.math.count_nonzero(
+        tf.reduce_any(mask, axis=2), axis=1, dtype=tf.int32
+    )
+    return tf.stack([tf.maximum(rows, 1), columns], axis=1)
 
 
 def longest_first(lengths: np.ndarray) -> np.ndarray:
@@ -173,13 +206,13 @@ def _known(batches, count):
     return batches.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def _sizes(widths, most):
+def _sizes(shapes, most):
     """How many of sorted texts are in each batch, int64."""
-    sizes, size, widest = [], 0, 0
-    for width in widths.tolist():
-        widest = max(widest, width)
-        if (size + 1) * widest > most:
+    sizes, size, largest = [], 0, shapes[0]
+    for shape in shapes:
+        largest = np.maximum(largest, shape)
+        if (size + 1) * widths_of(largest) > most:
             sizes.append(size)
-            size, widest = 0, width
+            size, largest = 0, shape
         size += 1
     return np.array([*sizes, size], np.int64)

@@ -19,11 +19,13 @@ from keras_longformer import weights
 from keras_longformer.models import presets
 from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.plain_errors import plain_errors
+from keras_longformer.models.plain_errors import says_plainly
 from keras_longformer.tasks.reading import TEXT_OR_PAIR
 from keras_longformer.tasks.reading import Takes
 from keras_longformer.text.coercion import as_labels
 from keras_longformer.text.coercion import as_texts
 from keras_longformer.text.coercion import check_one_of
+from keras_longformer.text.packing import PadTo
 from keras_longformer.text.packing import length_buckets
 from keras_longformer.text.packing import pack
 from keras_longformer.text.packing import pad_rows
@@ -201,6 +203,7 @@ class RowPreprocessor:
         inputs, rows = self.window_rows(x, stride)
         return inputs, rows.windows
 
+    @says_plainly
     def window_rows(self, x, stride=None) -> tuple[dict[str, tf.Tensor], Rows]:
         """Returns what `windows` does, with all of the `Rows`."""
         if self.sequence_length is None:
@@ -225,6 +228,10 @@ class RowPreprocessor:
                 shortest=self.row_template.num_special(1),
             )
         )
+
+    def pads_to(self, name: str) -> PadTo:
+        """Returns to what an input of this name is padded."""
+        return self.pad_to
 
     def text_rows(
         self,

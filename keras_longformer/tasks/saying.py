@@ -3,12 +3,15 @@
 The graph that a server would run answers, so that the two cannot differ.
 """
 
+import operator
 import typing
 from collections.abc import Callable
+from numbers import Integral
 
 import numpy as np
 import tensorflow as tf
 
+from keras_longformer.models.presets import keywords_of
 from keras_longformer.serving.checks import check_model
 from keras_longformer.serving.prompts import reads_prompts
 from keras_longformer.serving.prompts import text_function
@@ -17,6 +20,9 @@ from keras_longformer.serving.signatures import input_specs
 from keras_longformer.tasks import said
 from keras_longformer.tasks.reading import with_batch
 from keras_longformer.text.packing import length_buckets
+
+_PLAIN = bool | int | float | str | bytes | list | tuple
+_KERAS = ("built", "trainable", "name")  # Which change no answer.
 
 
 class TextAnswers(typing.NamedTuple):
@@ -117,6 +123,11 @@ class SaysInWords:
                 f"'{self.name}' ({type(self).__name__}) writes texts: take "
                 "`generate`."
             )
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ValueError(
+                "`batch_size` must be a positive integer. Received: "
+                f"batch_size={batch_size!r}."
+            )
         answers = self._text_answers(over_long)
         _, is_one = with_batch(x, self.preprocessor.takes)
         columns = _by_name(self.read_texts(x), answers.inputs)
@@ -140,18 +151,60 @@ class SaysInWords:
         return tell(outputs, getattr(self, "class_names", None))
 
     def _text_answers(self, over_long):
-        # Other layers, such as LoRA's, have other variables.
-        of = (over_long, id(self.preprocessor), *map(id, self.variables))
-        known = getattr(self, "_answers", None)
-        if known is None or known[0] != of:
-            known = of, text_answers(self, over_long)
-            self._answers = known
-        return known[1]
+        # Other layers, such as LoRA's, have other variables. All is kept: of
+        # what is gone, something new may have the number.
+        preprocessor = self.preprocessor
+        tokenizer = getattr(preprocessor, "tokenizer", None)
+        parts = [preprocessor, tokenizer, *self.variables]
+        public = [
+            n for n in getattr(preprocessor, "__dict__", ()) if n[0] != "_"
+        ]
+        of = over_long, _settings(self), _settings(preprocessor, public)
+        known = self.__dict__.get("_answers")
+        if known is None or not known.fits(of, parts):
+            known = _Known(of, parts, text_answers(self, over_long))
+            # Past Keras, which would keep it as a part of the model.
+            self.__dict__["_answers"] = known
+        return known.answers
+
+
+class _Known(typing.NamedTuple):
+    """Answers, and what they were made of."""
+
+    of: tuple
+    parts: list
+    answers: TextAnswers
+
+    def fits(self, of, parts):
+        return (
+            of == self.of
+            and len(parts) == len(self.parts)
+            and all(map(operator.is_, parts, self.parts))
+        )
+
+
+def _settings(layer, also=()):
+    """What a graph may hold as constants, by name: what the constructors of
+    its classes took, and other attributes."""
+    names = {*also}.union(*map(keywords_of, type(layer).__mro__[:-1]))
+    values = {name: getattr(layer, name, None) for name in names}
+    return {
+        name: repr(value)
+        for name, value in values.items()
+        if isinstance(value, _PLAIN) and name not in _KERAS
+    }
 
 
 def _by_name(x, inputs):
     """string `(b,)` by the names of a signature."""
     if isinstance(x, dict):
+        unread = [name for name in x if name not in inputs]
+        if unread:
+            raise ValueError(
+                f"An example is made of {', '.join(inputs)}, and {unread} "
+                "would not be read. Received: a dict of "
+                f"{', '.join(map(str, x))}."
+            )
         columns = {name: x[name] for name in inputs if name in x}
         first = next(iter(columns.values()))
         blank = tf.fill([first.shape[0]], "")

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from keras_longformer.tasks import batches
 from keras_longformer.tasks.by_length import longest_first
-from keras_longformer.tasks.by_length import padded_widths
+from keras_longformer.tasks.by_length import padded_shapes
 from keras_longformer.tasks.by_length import shuffled_batches
 from keras_longformer.tasks.by_length import token_batches
+from keras_longformer.tasks.by_length import widths_of
 from keras_longformer.tasks.reading import check_elements
 
 BATCH_SIZE = 32  # Keras's.
@@ -159,10 +160,11 @@ class Source:
         num = self.examples.num
         is_free = self.task.batches_by_length
         if plan.tokens_per_batch is not None:
-            widths = self._widths(plan)
+            shapes = self._shapes(plan)
             is_shuffled = bool(plan.shuffle)
-            rows = token_batches(widths, plan.tokens_per_batch, is_shuffled)
-            return rows, None if is_shuffled else longest_first(widths)
+            rows = token_batches(shapes, plan.tokens_per_batch, is_shuffled)
+            order = longest_first(widths_of(shapes))
+            return rows, None if is_shuffled else order
         size = BATCH_SIZE if plan.batch_size is None else int(plan.batch_size)
         if plan.shuffle and plan.shuffle != "batch":
             lengths = self.examples.lengths() if is_free else None
@@ -179,8 +181,8 @@ class Source:
             rows = rows.shuffle(-(-num // size))
         return rows, order
 
-    def _widths(self, plan):
-        """How many tokens each example is, padding included: int `(num,)`."""
+    def _shapes(self, plan):
+        """What each example is in the model, as `padded_shapes` says it."""
         if plan.batch_size is not None:
             raise ValueError(
                 "Give `batch_size` or `tokens_per_batch`, not both. Received: "
@@ -199,7 +201,7 @@ class Source:
                 "which several replicas cannot share out evenly. Give "
                 "`batch_size`."
             )
-        return padded_widths(self.task.preprocessor, self.examples)
+        return padded_shapes(self.task.preprocessor, self.examples)
 
     def _refuse_besides(self, y, sample_weight):
         for name, value in (("y", y), ("sample_weight", sample_weight)):

@@ -11,6 +11,7 @@ from keras_longformer.models.backbone import LongformerBackbone
 from keras_longformer.models.call_inputs import LongformerInputs
 from keras_longformer.models.call_inputs import check_keywords
 from keras_longformer.models.fresh import FreshFunctions
+from keras_longformer.models.plain_errors import says_plainly
 from keras_longformer.tasks.class_labels import metrics_of_loss
 from keras_longformer.tasks.compiling import CompiledAgain
 from keras_longformer.tasks.fitting import FitsTexts
@@ -271,14 +272,16 @@ class LongformerTask(
             raise ValueError(
                 f"`predict_windows` of '{self.name}' ({type(self).__name__}) "
                 "needs a preprocessor that cuts texts into windows. Received: "
-                f"preprocessor={type(self.preprocessor).__name__}. Take "
-                "`predict`."
+                f"preprocessor={type(self.preprocessor).__name__}, which reads "
+                f"long texts by {ways}; of pairs, such as `fit` was given, it "
+                "makes no windows. Take `predict`."
             )
         x = self.read_texts(x)
         inputs, windows = self.preprocessor.windows(x, stride=stride)
         outputs = self.predict_packed(inputs, batch_size, verbose)
         return self.merge_windows(outputs, windows, **kwargs)
 
+    @says_plainly
     def predict_packed(self, inputs, batch_size=8, verbose="auto"):
         """Keras' `predict` on inputs that the preprocessor has made."""
         return keras.Model.predict(

@@ -3,6 +3,8 @@
 import sys
 import time
 
+import keras
+
 
 class Progress:
     """Writes a line to stderr that says how much is done and what is left.
@@ -67,6 +69,41 @@ class Progress:
     def _write(self, end):
         start = "\r\x1b[K" if self.over else ""
         print(start + self.line(), end=end, file=sys.stderr, flush=True)
+
+
+class FitProgress(keras.callbacks.Callback):
+    """Shows how far an epoch of `fit` is by a `Progress`.
+
+    Args:
+        steps: int, the batches of an epoch.
+    """
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.progress = Progress(f"Epoch {epoch + 1}", self.steps)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if logs and "loss" in logs:
+            self.progress.note = f"loss {float(logs['loss']):.4f}"
+        self.progress(1)
+
+
+def shown(steps: int) -> dict:
+    """Returns `verbose` and `callbacks` of `fit`, which show how far it is.
+
+    In a terminal that is Keras's bar. In a file the bar would be a line of many
+    kilobytes, so there a line comes every half a minute, and Keras's at the end
+    of each epoch.
+
+    Args:
+        steps: int, the batches of an epoch.
+    """
+    if sys.stdout.isatty():
+        return {"verbose": 1, "callbacks": []}
+    return {"verbose": 2, "callbacks": [FitProgress(steps)]}
 
 
 def _time(seconds):

@@ -2,11 +2,12 @@
 
 Command:
     python scripts/build/endurance.py [--minutes 5] [--threads 16]
-        [--swaps 100] [--folder FOLDER]
+        [--swaps 100] [--pause 0] [--folder FOLDER]
 
 Exports a small text classifier and then, for the time that is given,
 
-- asks the loaded SavedModel from many threads at once, texts of mixed lengths;
+- asks the loaded SavedModel from many threads at once, texts of mixed lengths,
+  with a pause of so many seconds after each answer;
 - asks the Keras model's `predict` in turn with them;
 - swaps the SavedModel for a newly loaded one, evenly over the time;
 - sends requests that are refused, of no dtype and of too many tokens, and texts
@@ -120,8 +121,8 @@ def processes(folder, wanted):
 class Run:
     """Counts, from all threads."""
 
-    def __init__(self, model, folder, probabilities, logits):
-        self.model, self.folder = model, folder
+    def __init__(self, model, folder, probabilities, logits, pause):
+        self.model, self.folder, self.pause = model, folder, pause
         self.wanted = {"served": probabilities, "predicted": logits}
         self.ask = opened(folder)
         self.lock = threading.Lock()
@@ -148,6 +149,7 @@ class Run:
 
         generator = np.random.default_rng(seed)
         while time.monotonic() < self.end:
+            time.sleep(self.pause)
             row = int(generator.integers(len(LENGTHS)))
             self.check(self.ask([texts()[row]])[0], row, "served")
             if generator.random() < 0.1:
@@ -184,6 +186,7 @@ def watch(run, minutes, threads, swaps):
         jobs = [pool.submit(run.serve, seed) for seed in range(threads)]
         while time.monotonic() < run.end:
             run.predict()
+            time.sleep(run.pause)
             passed = (time.monotonic() - begin) / (60 * minutes)
             if run.counts["swaps"] < swaps * passed:
                 run.ask = opened(run.folder)
@@ -205,6 +208,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--swaps", type=int, default=100)
+    parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--folder")
     arguments = parser.parse_args()
     import keras
@@ -215,7 +219,7 @@ def main():
         logits = model.predict(texts(), verbose=0)
         wanted = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
         found = processes(version, wanted)
-        run = Run(model, version, wanted, logits)
+        run = Run(model, version, wanted, logits, arguments.pause)
         new = watch(run, arguments.minutes, arguments.threads, arguments.swaps)
     megabytes = [size >> 20 for size in run.memory]
     print("| what | found |\n|---|---|")

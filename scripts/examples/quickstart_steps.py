@@ -22,6 +22,7 @@ from keras_longformer.ops import settle_default
 from keras_longformer.ops import taken
 from keras_longformer.tasks.masked_lm.metrics import BitsPerCharacter
 from keras_longformer.tasks.masked_lm.metrics import masked_blocks
+from keras_longformer.training.progress import shown
 
 # What a server does not have: `import` of them raises in the process that asks
 # the SavedModel.
@@ -190,7 +191,7 @@ def fit(model, data, settings, batch_size, peak, compile_with):
         batches = batches.take(max(1, int(settings.seconds_of_training / each)))
     steps = len(batches)
     compile_with(small_models.optimizer(peak, steps))
-    model.fit(batches, shuffle=False)
+    model.fit(batches, shuffle=False, **shown(steps))
     return steps
 
 

@@ -39,6 +39,7 @@ from summary_texts import read
 
 import keras_longformer as klf
 from keras_longformer.tasks.summarization.metrics import rouge_scores
+from keras_longformer.training.progress import shown
 
 BATCH_SIZE, HELD_OUT, SUMMARY = 8, 200, 48
 
@@ -69,6 +70,7 @@ def train(task, pairs, updates, rate):
     task.compile(optimizer=optimizer(rate, updates))
     begin = time.process_time()
     per_epoch = len(pairs) // BATCH_SIZE
+    progress = shown(per_epoch)
     task.fit(
         {
             "encoder_text": [pair.text for pair in pairs],
@@ -76,8 +78,8 @@ def train(task, pairs, updates, rate):
         },
         batch_size=BATCH_SIZE,
         epochs=-(-updates // per_epoch),
-        callbacks=[EndAfter(updates)],
-        verbose=2,
+        callbacks=[EndAfter(updates), *progress["callbacks"]],
+        verbose=progress["verbose"],
     )
     return (time.process_time() - begin) / 60
 

@@ -2,11 +2,15 @@
 
 import html.parser
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_longformer as klf
 from keras_longformer.explanations import AttentionMap
+from keras_longformer.explanations import pictures
+from keras_longformer.explanations.reading import Word
 from tests.tasks import small
 from tests.tasks.table import BY_NAME
 from tests.tasks.table import KINDS
@@ -128,6 +132,29 @@ def test_character_models():
     assert not np.triu(rows, 1).any()
     np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-5)
     assert klf.receptive_field(task).reach == [(2, 0), (4, 0)]
+    looked = klf.attention_map(task, "Ünï 日")
+    words = [word.text for word in looked.words]
+    assert words == ["Ü", "n", "ï", "", "日"]
+    with pytest.raises(ValueError, match="text is empty"):
+        klf.attention_map(task, "")
+    with pytest.raises(TypeError, match="reads one text"):
+        klf.attention_map(task, ("a", "b"))
+
+
+def test_what_predict_reads_or_refuses():
+    task = small.make_classifier(pad_to="longest")
+    assert klf.attention_map(task, b"a \xff good").top_words()
+    task.preprocessor.sequence_length = 128
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        klf.attention_map(task, "a " * 200)
+    assert caught.value.message.startswith("'embeddings' has positions for")
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        task.predict_windows(["a " * 200])
+    assert caught.value.message.startswith("'embeddings' has positions for")
+    task = small.make_classifier(pad_to="longest", max_global_tokens=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="takes at most"):
+        klf.attention_map(task, "a text")
+    assert not klf.receptive_field(task).takes_globals
 
 
 class Page(html.parser.HTMLParser):
@@ -160,6 +187,11 @@ def test_pages_are_escaped_and_need_nothing_else(task, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
+def test_long_words_are_drawn_as_far_as_there_is_room():
+    word = Word("y" * 150, 0, 1, False)
+    assert pictures._shown(word) == "y" * (pictures.COLUMNS - 1) + "…"
+
+
 def test_says_what_cannot_be(task, looked, tmp_path):
     with pytest.raises(ValueError, match="has no preprocessor"):
         klf.attention_map(task.backbone, "text")
@@ -169,6 +201,19 @@ def test_says_what_cannot_be(task, looked, tmp_path):
         klf.attention_map(task, {"question": "?", "context": ""}, row=1)
     with pytest.raises(ValueError, match="no layers"):
         looked.shares(layers=[7])
+    for none in (looked.shares, lambda **x: looked.save_map("map.png", **x)):
+        with pytest.raises(ValueError, match="no layers"):
+            none(layers=[])
+    np.testing.assert_array_equal(
+        looked.shares(layers=1, heads=2), looked.shares(layers=[1], heads=[2])
+    )
+    with pytest.raises(ValueError, match="Bins are of"):
+        looked.layers[0].binned(0)
+    other = keras.Sequential([keras.layers.Dense(2)])
+    with pytest.raises(TypeError, match="task or a backbone"):
+        klf.receptive_field(other)
+    with pytest.raises(TypeError, match="task or a backbone"):
+        klf.attention_map(other, "a text")
     with pytest.raises(ValueError, match="has 3 heads"):
         looked.shares(heads=[3])
     with pytest.raises(ValueError, match="`source` must be"):

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_longformer.tasks.by_length import padded_widths
+from keras_longformer.tasks.by_length import padded_shapes
 from keras_longformer.tasks.by_length import shuffled_batches
 from keras_longformer.tasks.by_length import shuffled_order
 from keras_longformer.tasks.by_length import token_batches
+from keras_longformer.tasks.by_length import widths_of
 from keras_longformer.tasks.examples import Examples
 from tests.tasks import small
 from tests.tasks import table
 
 WIDTHS = np.array([300, 256, 1024, 256, 512, 256, 300, 256, 1024, 256, 256])
+SHAPES = np.stack([np.ones_like(WIDTHS), WIDTHS], -1)[:, None]
 WORDS = ["good", "bad " * 60, "a text", "Ada " * 20, "", "bad " * 200]
 
 
@@ -24,7 +26,7 @@ def epochs(dataset, count=2):
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_each_text_once_and_no_batch_above_the_limit(shuffle):
-    dataset = token_batches(WIDTHS, 1100, shuffle)
+    dataset = token_batches(SHAPES, 1100, shuffle)
     for batches in epochs(dataset):
         assert sorted(sum(batches, [])) == [*range(len(WIDTHS))]
         assert len(batches) == dataset.cardinality()
@@ -33,22 +35,22 @@ def test_each_text_once_and_no_batch_above_the_limit(shuffle):
 
 
 def test_batches_are_as_full_as_can_be():
-    for batches in epochs(token_batches(WIDTHS, 1100, True)):
+    for batches in epochs(token_batches(SHAPES, 1100, True)):
         # 4 x 256, 3 x 300, 2 x 512, and twice 1,024.
         assert sorted(map(len, batches)) == [1, 1, 2, 3, 4]
 
 
 def test_epochs_differ_and_what_is_not_shuffled_comes_longest_first():
-    first, second = epochs(token_batches(WIDTHS, 1100, True))
+    first, second = epochs(token_batches(SHAPES, 1100, True))
     assert first != second
-    first, second = epochs(token_batches(WIDTHS, 1100, False))
+    first, second = epochs(token_batches(SHAPES, 1100, False))
     assert first == second
     assert first[0] == [2] and first[1] == [8]
 
 
 def test_a_text_that_is_too_long_is_refused():
     with pytest.raises(ValueError, match="padded to 1024 tokens"):
-        token_batches(WIDTHS, 1000, True)
+        token_batches(SHAPES, 1000, True)
 
 
 def test_batches_of_a_fixed_size_are_of_like_length():
@@ -120,10 +122,10 @@ def test_the_rows_of_every_task_are_counted(name):
     if name == "embedding":
         x = (x, x[::-1])
     examples = Examples(x, None, None, len(WORDS))
-    widths = padded_widths(task.preprocessor, examples)
+    widths = widths_of(padded_shapes(task.preprocessor, examples))
     for i in range(len(WORDS)):
         alone = tf.nest.map_structure(lambda t, i=i: t[i : i + 1], x)
-        inputs = task.preprocessor(alone)
+        inputs = task.preprocessor(x=alone)
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
         cells = [
             mask.numpy().size
@@ -133,11 +135,57 @@ def test_the_rows_of_every_task_are_counted(name):
         assert widths[i] == sum(cells)
 
 
+def test_both_texts_of_pairs_are_counted():
+    classifier = small.make_classifier(pad_to="longest")
+    x = (tf.constant(["a"] * 3), tf.constant(WORDS[:3]))
+    shapes = padded_shapes(classifier.preprocessor, Examples(x, None, None, 3))
+    inputs = classifier.preprocessor(x=x)
+    want = inputs["padding_mask"].numpy().sum(-1)
+    assert widths_of(shapes).tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_largest_of_each_input_count(shuffle):
+    # Rows of choices: many short ones, few long ones; and two inputs.
+    kinds = [[[2, 40], [1, 5]], [[8, 10], [1, 5]], [[1, 4], [1, 81]]]
+    shapes = np.array(kinds * 9, np.int64)
+    assert {*widths_of(shapes)} == {85}
+    for batches in epochs(token_batches(shapes, 800, shuffle)):
+        assert sorted(sum(batches, [])) == [*range(27)]
+        for batch in batches:
+            largest = shapes[batch].max(0)
+            assert len(batch) * largest.prod(-1).sum() <= 800
+
+
+def test_choices_that_are_not_there_are_not_counted():
+    task = table.BY_NAME["multiple_choice"].make()
+    task.preprocessor.pad_to = "longest"
+    x = {
+        "question": tf.constant(["a", "b"]),
+        "choices": tf.ragged.constant([["a "] * 7, ["a"]]),
+    }
+    shapes = padded_shapes(task.preprocessor, Examples(x, None, None, 2))
+    assert shapes[:, 0, 0].tolist() == [7, 1]
+
+
+def test_a_decoder_is_padded_to_lengths_of_its_own():
+    task = table.make_summarizer()
+    task.preprocessor.pad_to = [64]
+    x = {
+        "encoder_text": tf.constant(["a long text", "b"]),
+        "decoder_text": tf.constant(["a", "b " * 30]),
+    }
+    shapes = padded_shapes(task.preprocessor, Examples(x, None, None, 2))
+    assert sorted(shapes[0, :, 1].tolist()) == [24, 64]
+
+
 def test_what_cannot_be_is_refused():
     classifier = make_classifier()
     labels = [0, 1, 0, 1, 0, 1]
     with pytest.raises(ValueError, match="not both"):
         classifier.fit(WORDS, labels, batch_size=2, tokens_per_batch=1024)
+    with pytest.raises(TypeError, match="must be an integer"):
+        classifier.fit(WORDS, labels, tokens_per_batch="1024")
     with pytest.raises(ValueError, match='shuffle="batch"'):
         classifier.fit(WORDS, labels, shuffle="batch", tokens_per_batch=1024)
     dataset = tf.data.Dataset.from_tensor_slices((WORDS, labels)).batch(2)

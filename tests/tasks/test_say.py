@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import keras_longformer as klf
+from keras_longformer.tasks import saying
 from tests.tasks import small
 from tests.tasks.table import BY_NAME
 from tests.tasks.table import CHOICES
@@ -27,6 +28,37 @@ def test_classifier_says_labels():
     assert task.say("good")["label"] == "bad"
     with pytest.raises(ValueError, match="made of text"):
         task.say((["a"], ["b"]))
+    with pytest.raises(ValueError, match="'text_pair'.* would not be read"):
+        task.say({"text": "good", "text_pair": "bad"})
+    for batch_size in (0, -1, None):
+        with pytest.raises(ValueError, match="`batch_size` must be"):
+            task.say("good", batch_size=batch_size)
+    # The graph has the names and the length, and both may be changed.
+    task.class_names[0] = "poor"
+    task.preprocessor.sequence_length = 5
+    assert task.say("good")["label"] == "poor"
+    short = task.predict([small.TEXTS[1]], verbose=0)[0]
+    short = np.exp(short - short.max())
+    got = [*task.say(small.TEXTS[1])["probabilities"].values()]
+    np.testing.assert_allclose(got, short / short.sum(), atol=1e-5)
+
+
+def test_the_graph_is_no_part_of_the_model(monkeypatch):
+    task = small.make_classifier(pad_to="longest")
+    counts = [len(task.layers), len(task._flatten_layers())]
+    made = []
+    trace = saying.text_answers
+    monkeypatch.setattr(
+        saying, "text_answers", lambda *x: made.append(0) or trace(*x)
+    )
+    task.say("good")
+    task.say(["bad"])
+    assert len(made) == 1
+    assert counts == [len(task.layers), len(task._flatten_layers())]
+    assert "_answers" not in dict(task._trackable_children())
+    task.preprocessor = None
+    with pytest.raises(ValueError, match="has no preprocessor"):
+        task.say("good")
 
 
 def test_masked_lm_says_tokens():

@@ -5,6 +5,7 @@ import keras_hub
 import tensorflow as tf
 
 from keras_longformer import weights
+from keras_longformer.models.plain_errors import says_plainly
 from keras_longformer.models.seq2seq import LongformerSeq2SeqBackbone
 from keras_longformer.models.seq2seq import Seq2SeqInputs
 from keras_longformer.tasks.labels import NoLabels
@@ -152,6 +153,7 @@ class LongformerSeq2SeqLM(
         """Returns the accuracy over the tokens of summaries."""
         return [keras.metrics.SparseCategoricalAccuracy()]
 
+    @says_plainly
     def generate(self, inputs, max_length=None, stop_token_ids="auto"):
         """Writes a text about each document.
 

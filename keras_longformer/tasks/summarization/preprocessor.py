@@ -244,6 +244,12 @@ class LongformerSeq2SeqLMPreprocessor(
         """int32 `(b, 1)`, what the decoder starts from."""
         return tf.fill([tf.shape(like)[0], 1], self.row_template.end[-1])
 
+    def pads_to(self, name):
+        """Returns to what an input of this name is padded."""
+        if name.startswith("decoder_"):
+            return self._decoder_pad_to()
+        return self.pad_to
+
     def _decoder_pad_to(self):
         if isinstance(self.pad_to, str):
             return self.pad_to
