@@ -3,6 +3,7 @@
 import keras
 import keras_hub
 import tensorflow as tf
+from keras import ops
 
 from keras_longformer.layers.layer_norm import LayerNorm
 from keras_longformer.layers.positions import check_position_rule
@@ -51,8 +52,9 @@ class LongformerEmbeddings(keras.layers.Layer):
     Raises:
         ValueError: another `position_rule`.
         InvalidArgumentError: a row with more than `max_sequence_length` tokens
-            to count, or a type that is not one of the `num_token_types`. Under
-            XLA, which cannot raise, all is NaN.
+            to count, a type that is not one of the `num_token_types`, or an id
+            that is none of the vocabulary's. Under XLA, which cannot raise, all
+            is NaN; on a GPU, an unknown id makes it so.
 
     Reference: Hugging Face's `create_position_ids_from_input_ids`.
     """
@@ -132,6 +134,10 @@ class LongformerEmbeddings(keras.layers.Layer):
         else:
             token_type_ids, unknown = self._checked_types(token_type_ids)
             is_wrong |= unknown
+        # On a CPU the table refuses them; on a GPU, and under XLA, it does not.
+        is_unknown = (token_ids < 0) | (token_ids >= self.vocabulary_size)
+        is_wrong |= tf.reduce_any(is_unknown)
+        token_ids = uncounted(token_ids, self.vocabulary_size)
         # Cast here: a quantized table gives its scales' dtype.
         x, rows, types = (
             tf.cast(table(ids), self.compute_dtype)
@@ -211,3 +217,16 @@ class LongformerEmbeddings(keras.layers.Layer):
             }
         )
         return config
+
+
+def uncounted(token_ids, vocabulary_size: int):
+    """Returns ids of which Keras counts none from a table's end.
+
+    It adds the table's length to negative ones, so that they would be answered:
+    taken off before, they have no row, as those that are too large.
+
+    Args:
+        token_ids: int32 `(b, n)`.
+        vocabulary_size: int, the table's length.
+    """
+    return ops.where(token_ids < 0, token_ids - vocabulary_size, token_ids)

@@ -8,6 +8,7 @@ from keras_longformer import weights
 from keras_longformer.layers import DecoderBlock
 from keras_longformer.layers import LongformerBlock
 from keras_longformer.layers import PositionedEmbeddings
+from keras_longformer.layers.embeddings import uncounted
 from keras_longformer.models import policies
 from keras_longformer.models import presets
 from keras_longformer.models import quantization
@@ -249,7 +250,7 @@ class LongformerSeq2SeqBackbone(
             "decoder_padding_mask": _input("decoder_padding_mask"),
         }
         encoded = self.encode(inputs)
-        x = self.token_embedding(inputs["decoder_token_ids"])
+        x = self._embedded(inputs["decoder_token_ids"])
         x = self.decoder_embeddings(x)
         for layer in self.decoder_layers:
             x = layer(
@@ -285,6 +286,10 @@ class LongformerSeq2SeqBackbone(
         self.implementation = implementation
         self.activation = activation
 
+    def _embedded(self, token_ids):
+        size = self.token_embedding.input_dim
+        return self.token_embedding(uncounted(token_ids, size))
+
     def encode(self, inputs):
         """Returns the encoder's output, float `(b, n, m)`.
 
@@ -292,7 +297,7 @@ class LongformerSeq2SeqBackbone(
             inputs: dict of `encoder_token_ids`, and the encoder's masks or
                 `None`.
         """
-        x = self.token_embedding(inputs["encoder_token_ids"])
+        x = self._embedded(inputs["encoder_token_ids"])
         x = self.encoder_embeddings(x)
         for layer in self.encoder_layers:
             x = layer(

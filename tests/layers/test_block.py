@@ -158,6 +158,8 @@ def test_too_long_is_nan_under_xla():
     call = tf.function(make_embeddings().__call__, jit_compile=True)
     assert np.isnan(call(tf.fill([1, 8], 5))).all()
     assert np.isfinite(call(tf.fill([1, 7], 5))).all()
+    for unknown in (-1, 53):
+        assert np.isnan(call(tf.fill([1, 7], unknown))).all()
 
 
 def test_pad_token_id_shifts_the_positions():

@@ -26,6 +26,7 @@ BAD = {
     "long": (inputs(n=70), "positions for max_sequence_length=64 tokens"),
     "marked": (inputs(marked=3), "at most max_global_tokens=1 .*: 3 3, 1.$"),
     "unknown": (inputs(token=10**6), "no row in its table.* = 1000000 is not"),
+    "negative": (inputs(token=-3), "no row in its table.* = -3 is not in"),
 }
 
 
