@@ -4,10 +4,15 @@ import contextlib
 import functools
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import ParamSpec
+from typing import TypeVar
 
 import tensorflow as tf
 
 from keras_longformer.text.assertions import sentence_of
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 @contextlib.contextmanager
@@ -27,11 +32,13 @@ def plain_errors() -> Iterator[None]:
         raise tf.errors.InvalidArgumentError(None, None, said) from None
 
 
-def says_plainly(method: Callable) -> Callable:
+def says_plainly(
+    method: Callable[_Arguments, _Result],
+) -> Callable[_Arguments, _Result]:
     """Returns a method that raises as `plain_errors` does."""
 
     @functools.wraps(method)
-    def plain(*args, **kwargs):
+    def plain(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         with plain_errors():
             return method(*args, **kwargs)
 
