@@ -137,6 +137,8 @@ class Source:
             or `None`: as it was given, or shuffled.
         """
         prepare = self.prepare(weigh)
+        if self._is_one_batch(plan):
+            return batches.one_batch(self.examples, prepare), None
         if self.examples is not None:
             rows, order = self._rows(plan)
             return batches.batches_of(self.examples, rows, prepare), order
@@ -155,6 +157,16 @@ class Source:
         )
         return data, None
 
+    def _is_one_batch(self, plan):
+        if self.examples is None or self.method not in ("predict", "evaluate"):
+            return False
+        strategy = self.task.distribute_strategy
+        if plan.tokens_per_batch is not None or (
+            strategy.num_replicas_in_sync > 1
+        ):
+            return False
+        return 0 < self.examples.num <= _size(plan)
+
     def _rows(self, plan):
         """The indices of each batch, and the order, or `None`."""
         num = self.examples.num
@@ -165,7 +177,7 @@ class Source:
             rows = token_batches(shapes, plan.tokens_per_batch, is_shuffled)
             order = longest_first(widths_of(shapes))
             return rows, None if is_shuffled else order
-        size = BATCH_SIZE if plan.batch_size is None else int(plan.batch_size)
+        size = _size(plan)
         if plan.shuffle and plan.shuffle != "batch":
             lengths = self.examples.lengths() if is_free else None
             return shuffled_batches(num, size, lengths), None
@@ -270,3 +282,7 @@ def _weighed(table, labels, data, sample_weight):
     classes = tf.cast(labels.classes_of(y), tf.int32)
     of_class = tf.gather(tf.constant(table), tf.maximum(classes, 0))
     return x, y, of_class if weight is None else weight * of_class
+
+
+def _size(plan):
+    return BATCH_SIZE if plan.batch_size is None else int(plan.batch_size)
