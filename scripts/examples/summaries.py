@@ -2,7 +2,7 @@
 
 Command:
     python scripts/examples/summaries.py OUTPUT_FOLDER
-        [--texts manuals | docstrings] [--updates 1000] [--seeds 1 2]
+        [--texts manuals | docstrings] [--updates 1500] [--seeds 1 2]
         [--tokens 2048] [--short 512]
 
 Manual pages, to their one-line summaries; or functions and classes of Python,
@@ -128,11 +128,11 @@ def main():
     )
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--texts", choices=TEXTS, default="manuals")
-    parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--updates", type=int, default=1500)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--short", type=int, default=512)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     given = parser.parse_args()
     _, title, simple = TEXTS[given.texts]
     pairs, test = read(given.texts, HELD_OUT)
