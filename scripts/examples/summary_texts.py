@@ -138,7 +138,7 @@ TEXTS = {
 def read(kind: str, held_out: int) -> tuple[list[Pair], list[Pair]]:
     """Returns pairs to train on, and pairs held out.
 
-    Parted by commands or files; no summary stands on both sides, or twice.
+    Parted by commands or files; no summary stands on both sides.
     """
     groups = list(TEXTS[kind][0]())
     random.Random(0).shuffle(groups)
